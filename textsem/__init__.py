@@ -1,1 +1,33 @@
-"""Adversarial hypotheses from a learned manifold: text that keeps its meaning and changes a classifier's mind."""
+"""Adversarial hypotheses from a learned manifold: text that keeps its meaning and changes a classifier's mind.
+
+Importing the package does nothing else: public names are looked up, and their modules imported, on first use.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from textsem.outputs import AttackResult
+
+__all__ = ["AttackResult", "__version__"]
+
+__version__ = "0.1.0"
+
+# Public name -> module that defines it.  A type checker reads the block above; a test holds the two together.
+_MODULES: dict[str, str] = {
+    "AttackResult": "textsem.outputs",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Import the module behind a public name on first use (PEP 562)."""
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value: object = getattr(import_module(_MODULES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """List the public names too, imported or not."""
+    return sorted({*globals(), *_MODULES})
