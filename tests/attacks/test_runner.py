@@ -1,0 +1,205 @@
+import json
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from torch import Tensor
+
+from tests.attacks.fakes import FakeData, FakeSource, FakeTarget, fake_data
+from textsem.attacks.candidates import Candidate
+from textsem.attacks.chunk import AttackConfig
+from textsem.attacks.runner import run_attack
+from textsem.attacks.selection import plain_form
+from textsem.outputs import AttackResult
+from textsem.targets.metering import MeteredTarget
+
+CONFIG = AttackConfig(max_queries=30, num_candidates=60, eps=2.5, chunk_size=64)
+ROOT = Path(__file__).parents[2]
+
+
+class ListSink:
+    """Keeps results and the lines that they would be."""
+
+    def __init__(self) -> None:
+        self.results: list[AttackResult] = []
+
+    def write(self, result: AttackResult) -> None:
+        self.results.append(result)
+
+    @property
+    def lines(self) -> list[str]:
+        return [json.dumps(result.to_dict()) for result in self.results]
+
+
+class RaisesOn(FakeTarget):
+    """Raises whenever one of the given texts is in the batch."""
+
+    def __init__(self, *texts: str) -> None:
+        super().__init__()
+        self.texts = texts
+
+    def predict(self, premises: Sequence[str], hypotheses: Sequence[str]) -> Tensor:
+        answer = super().predict(premises, hypotheses)
+        if not set(self.texts).isdisjoint(hypotheses):
+            raise RuntimeError("bad row")
+        return answer
+
+
+def run(
+    num_pairs: int = 100, config: AttackConfig = CONFIG, target: FakeTarget | None = None, num_completed: int = 0
+) -> ListSink:
+    sink = ListSink()
+    run_attack(fake_data(num_pairs), target or FakeTarget(), FakeSource(), config, sink, num_completed=num_completed)
+    return sink
+
+
+def test_every_pair_is_one_line_in_input_order() -> None:
+    results = run().results
+    assert [result.index for result in results] == list(range(100))
+    counts = Counter(result.status for result in results)
+    assert set(counts) == {"success", "failed", "skipped", "unsupported"}
+    assert min(counts.values()) >= 5
+
+
+def test_rows_sent_are_one_check_a_pair_and_the_reported_queries() -> None:
+    target, sink = FakeTarget(), ListSink()
+    statistics = run_attack(fake_data(100), target, FakeSource(), CONFIG, sink)
+    assert len(target.rows) == 100 + sum(result.queries for result in sink.results)
+    assert statistics.rows_sent == len(target.rows)
+    sent = Counter(premise for premise, _ in target.rows)
+    assert sent == {result.premise: result.queries + 1 for result in sink.results}
+
+
+def test_budget_is_never_exceeded() -> None:
+    queries = [result.queries for result in run().results]
+    assert max(queries) == CONFIG.max_queries
+    assert 0 < sum(q == CONFIG.max_queries for q in queries) < 100
+
+
+def test_nothing_is_asked_twice_and_no_unchanged_text() -> None:
+    target = FakeTarget()
+    sink = run(target=target)
+    asked = [(premise, plain_form(hypothesis)) for premise, hypothesis in target.rows]
+    assert len(asked) == len(set(asked))
+    originals = Counter((result.premise, plain_form(result.hypothesis)) for result in sink.results)
+    assert originals == {row: asked.count(row) for row in originals}
+
+
+def test_adversarial_text_was_queried_and_flips() -> None:
+    target = FakeTarget()
+    for result in run(target=target).results:
+        if result.status == "success":
+            assert result.adversarial is not None
+            assert (result.premise, result.adversarial) in target.rows
+            answer = target.answer(result.premise, result.adversarial)
+            assert target.label_names[answer.index(max(answer))] == result.adversarial_prediction != result.label
+
+
+@pytest.mark.parametrize("chunk_size", [1, 7, 100])
+def test_lines_do_not_depend_on_batch_mates(chunk_size: int) -> None:
+    assert run(config=replace(CONFIG, chunk_size=chunk_size)).lines == run().lines
+
+
+def test_pair_alone_gets_the_result_it_gets_in_the_data() -> None:
+    data, together = fake_data(40), run(40).results
+    for i in (0, 17, 39):
+        sink = ListSink()
+        alone = FakeData([data.premises[i]], [data.hypotheses[i]], [data.labels[i]])
+        run_attack(alone, FakeTarget(), FakeSource(), CONFIG, sink)
+        assert replace(sink.results[0], index=i) == together[i]
+
+
+def test_other_seed_gives_other_attacks() -> None:
+    other = run(config=replace(CONFIG, seed=1)).results
+    assert [r.adversarial for r in other] != [r.adversarial for r in run().results]
+    assert [r.prediction for r in other] == [r.prediction for r in run().results]
+
+
+def test_target_sees_full_batches() -> None:
+    target = FakeTarget()
+    run(400, replace(CONFIG, chunk_size=200), target)
+    assert len(target.rows) / len(target.batches) >= 64
+
+
+def test_label_only_target_is_attacked_as_well() -> None:
+    metered = MeteredTarget(FakeTarget(), access="label")
+    sink = ListSink()
+    run_attack(fake_data(100), metered, FakeSource(), CONFIG, sink)
+    scored = run().results
+    assert [r.adversarial for r in sink.results] == [r.adversarial for r in scored]
+    for result in sink.results:
+        assert {p for scores in (result.scores or {}).values() for p in scores.values()} == {0.0, 1.0}
+    requested = metered.counts["attack"].rows_requested
+    assert requested == metered.counts["attack"].rows_sent == 100 + sum(r.queries for r in sink.results)
+
+
+def test_row_that_the_target_refuses_becomes_an_error_and_the_run_goes_on() -> None:
+    bad = fake_data(100).hypotheses[50]
+    results, clean = run(target=RaisesOn(bad)).results, run().results
+    assert (results[50].status, results[50].message) == ("error", "RuntimeError: bad row")
+    assert (results[50].prediction, results[50].queries) == (None, 0)
+    assert results[:50] + results[51:] == clean[:50] + clean[51:]
+
+
+def test_error_in_the_middle_of_a_search_reports_the_rows_sent() -> None:
+    clean = run().results
+    victim = next(r for r in clean if r.status == "success" and r.queries >= 3)
+    assert victim.adversarial is not None
+    results = run(target=RaisesOn(victim.adversarial)).results
+    assert (results[victim.index].status, results[victim.index].queries) == ("error", victim.queries)
+    assert [r for r in results if r.index != victim.index] == [r for r in clean if r.index != victim.index]
+
+
+def test_source_that_fails_on_one_pair_costs_that_pair_only() -> None:
+    victim = next(r for r in run().results if r.status == "failed")
+
+    class Fails(FakeSource):
+        def propose(
+            self, hypotheses: Sequence[str], labels: Sequence[int], seeds: Sequence[int], num_candidates: int
+        ) -> list[list[Candidate]]:
+            if victim.hypothesis in hypotheses:
+                raise IndexError("no code")
+            return super().propose(hypotheses, labels, seeds, num_candidates)
+
+    sink = ListSink()
+    run_attack(fake_data(100), FakeTarget(), Fails(), CONFIG, sink)
+    assert [r.index for r in sink.results if r.status == "error"] == [victim.index]
+    assert sink.results[victim.index].message == "IndexError: no code"
+
+
+@pytest.mark.parametrize("num_completed", [0, 1, 63, 64, 65, 100])
+def test_resumed_run_writes_the_missing_lines(num_completed: int) -> None:
+    assert run(num_completed=num_completed).lines == run().lines[num_completed:]
+
+
+def test_resumed_run_sends_the_batches_of_the_interrupted_chunk() -> None:
+    whole, resumed = FakeTarget(), FakeTarget()
+    run(target=whole)
+    run(target=resumed, num_completed=90)
+    assert resumed.batches == whole.batches[-len(resumed.batches) :]
+
+
+def test_interrupt_leaves_the_finished_lines() -> None:
+    class Interrupted(FakeTarget):
+        def predict(self, premises: Sequence[str], hypotheses: Sequence[str]) -> Tensor:
+            if "premise number 70" in premises:
+                raise KeyboardInterrupt
+            return super().predict(premises, hypotheses)
+
+    sink = ListSink()
+    with pytest.raises(KeyboardInterrupt):
+        run_attack(fake_data(100), Interrupted(), FakeSource(), CONFIG, sink)
+    assert sink.lines == run().lines[:64]
+
+
+@pytest.mark.parametrize("num_completed", [-1, 11])
+def test_more_lines_than_pairs_are_refused(num_completed: int) -> None:
+    with pytest.raises(ValueError, match=f"expected at most 10 completed lines, one a pair, got {num_completed}"):
+        run(10, num_completed=num_completed)
+
+
+def test_label_that_the_target_lacks_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"expected labels from 0 to 2, got \[3\]"):
+        run_attack(FakeData(["p"], ["h"], [3]), FakeTarget(), FakeSource(), CONFIG, ListSink())
