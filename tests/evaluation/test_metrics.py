@@ -1,0 +1,160 @@
+"""Rates, intervals and counts against hand counts, closed forms, scipy and published values."""
+
+import json
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from textsem.evaluation.metrics import (
+    compare_proportions,
+    ks_statistic,
+    success_by_distance,
+    success_by_queries,
+    summarise,
+    wilson_interval,
+)
+from textsem.outputs import AttackResult
+
+RIGHT = AttackResult(0, "p", "h", "neutral", "neutral", "failed", queries=100)
+SUCCESS = replace(
+    RIGHT, status="success", adversarial="h2", adversarial_prediction="entailment", queries=1, distance=0.7, edits=1
+)
+
+
+def ten_results() -> list[AttackResult]:
+    """Six pairs the target had right (three fall), two it had wrong, two it was never asked about."""
+    lines = [
+        SUCCESS,
+        replace(SUCCESS, queries=5, distance=1.4, edits=2),
+        replace(SUCCESS, queries=30, distance=2.1, edits=2, label="entailment", prediction="entailment",
+                adversarial_prediction="neutral"),
+        RIGHT,
+        replace(RIGHT, status="unsupported", queries=0),
+        replace(RIGHT, status="error", queries=7, message="boom"),
+        replace(RIGHT, status="skipped", prediction="entailment", queries=0),
+        replace(RIGHT, status="unsupported", prediction="entailment", queries=0),
+        replace(RIGHT, status="unsupported", prediction=None, queries=0),
+        replace(RIGHT, status="error", prediction=None, queries=0, message="boom"),
+    ]  # fmt: skip
+    return [replace(line, index=i) for i, line in enumerate(lines)]
+
+
+def test_every_rate_of_ten_results_equals_the_hand_count() -> None:
+    summary = summarise(ten_results())
+    assert summary["n"] == 10
+    assert summary["attacked"] == 6  # too long and broken ones among the pairs that the target had right stay in
+    assert summary["successes"] == 3
+    assert summary["target_accuracy"] == 6 / 8
+    assert summary["attack_success_rate"] == 3 / 6
+    assert summary["attack_success_interval"] == list(wilson_interval(3, 6))
+    assert summary["success_rate_of_all"] == 3 / 10
+    assert summary["statuses"] == {"success": 3, "failed": 1, "skipped": 1, "unsupported": 3, "error": 2}
+    queries = summary["queries"]
+    assert queries["mean"] == pytest.approx((1 + 5 + 30 + 100 + 0 + 7) / 6)
+    assert queries["median"] == 6
+    assert queries["total"] == 143
+    assert queries["success_at"] == {"1": 1 / 6, "5": 2 / 6, "20": 2 / 6, "100": 3 / 6}
+    assert summary["edits"] == {"mean": pytest.approx(5 / 3), "median": 2, "max": 2, "distribution": {"1": 1, "2": 2}}
+    assert summary["distance"]["median"] == 1.4
+    assert summary["by_label"]["entailment"]["attack_success_rate"] == 1
+    assert summary["by_label"]["neutral"]["attacked"] == 5
+    assert summary["by_label"]["neutral"]["successes"] == 2
+    json.dumps(summary, allow_nan=False)
+
+
+def test_order_of_results_changes_nothing() -> None:
+    assert summarise(ten_results()[::-1]) == summarise(ten_results())
+
+
+def test_success_grows_with_distance_and_is_nothing_at_zero() -> None:
+    curve = success_by_distance(ten_results(), [0.0, 0.7, 0.701, 2.0, 9.0])
+    assert curve == [(0.0, 0), (0.7, 0), (0.701, 1 / 6), (2.0, 2 / 6), (9.0, 3 / 6)]
+
+
+def test_success_within_a_budget_counts_the_budget_itself() -> None:
+    assert success_by_queries(ten_results(), [4, 5]) == [(4, 1 / 6), (5, 2 / 6)]
+
+
+def test_no_results_give_no_rates() -> None:
+    summary = summarise([])
+    assert summary["attack_success_rate"] is None
+    assert summary["target_accuracy"] is None
+    assert summary["attack_success_interval"] == [0.0, 1.0]
+    assert summary["queries"]["median"] is None
+    assert summary["edits"]["median"] is None
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        replace(SUCCESS, prediction="entailment"),
+        replace(SUCCESS, adversarial_prediction="neutral"),
+        replace(SUCCESS, adversarial=None),
+        replace(RIGHT, prediction=None),
+        replace(RIGHT, status="skipped"),
+        replace(RIGHT, status="done"),
+    ],
+)
+def test_a_line_that_contradicts_itself_is_refused(line: AttackResult) -> None:
+    with pytest.raises(ValueError, match="in line 0"):
+        summarise([line])
+
+
+@given(st.integers(1, 2000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))), st.floats(0.5, 0.999))
+def test_wilson_agrees_with_scipy(counts: tuple[int, int], confidence: float) -> None:
+    k, n = counts
+    expected = stats.binomtest(k, n).proportion_ci(confidence, method="wilson")
+    assert wilson_interval(k, n, confidence) == pytest.approx((expected.low, expected.high), abs=1e-9)
+
+
+def test_wilson_solves_its_equation() -> None:
+    z = 1.959963984540054
+    for bound in wilson_interval(7, 40):  # |p - bound| = z standard errors taken at the bound
+        assert abs(7 / 40 - bound) == pytest.approx(z * math.sqrt(bound * (1 - bound) / 40), rel=1e-12)
+
+
+def test_wilson_at_the_ends() -> None:
+    assert wilson_interval(0, 50)[0] == 0
+    assert wilson_interval(50, 50)[1] == 1
+    assert wilson_interval(0, 0) == (0, 1)
+    with pytest.raises(ValueError, match="got 3 of 2"):
+        wilson_interval(3, 2)
+    with pytest.raises(ValueError, match="confidence"):
+        wilson_interval(1, 2, 1.0)
+
+
+def test_newcombe_interval_has_its_published_value() -> None:
+    # Newcombe 1998, Statistics in Medicine 17, Table II, (a) 56/70 - 48/80, method 10.
+    assert compare_proportions(56, 70, 48, 80).interval == pytest.approx((0.0524, 0.3339), abs=5e-5)
+
+
+def test_p_value_is_the_chi_square_of_the_two_by_two_table() -> None:
+    expected = stats.chi2_contingency([[30, 70], [18, 102]], correction=False).pvalue
+    assert compare_proportions(30, 100, 18, 120).p_value == pytest.approx(expected, rel=1e-9)
+
+
+def test_above_means_that_the_intervals_part() -> None:
+    assert compare_proportions(300, 1000, 100, 1000).is_above
+    assert not compare_proportions(100, 1000, 300, 1000).is_above
+    # Significant by the test, and yet the intervals overlap.
+    close = compare_proportions(130, 1000, 100, 1000)
+    assert close.p_value < 0.05
+    assert not close.is_above
+    assert compare_proportions(0, 5, 0, 5).p_value == 1
+    with pytest.raises(ValueError, match="trials on both sides"):
+        compare_proportions(0, 0, 1, 2)
+
+
+def test_ks_statistic_agrees_with_scipy_and_closed_forms() -> None:
+    rng = np.random.default_rng(3)
+    a, b = rng.normal(size=211), np.round(rng.normal(0.4, 1.3, size=97), 1)
+    assert ks_statistic(a, b) == pytest.approx(stats.ks_2samp(a, b).statistic, abs=1e-12)
+    assert ks_statistic([1, 2, 3], [1, 2, 3]) == 0
+    assert ks_statistic([1, 2], [3, 4]) == 1
+    with pytest.raises(ValueError, match="got 0 and 1"):
+        ks_statistic([], [1])

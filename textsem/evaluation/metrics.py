@@ -1,0 +1,227 @@
+"""Every figure of a run, computed from its results lines alone, so that anyone can derive them again."""
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import NormalDist, mean, median
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from textsem.outputs import STATUSES, AttackResult
+
+__all__ = [
+    "ProportionComparison",
+    "compare_proportions",
+    "ks_statistic",
+    "success_by_distance",
+    "success_by_queries",
+    "summarise",
+    "wilson_interval",
+]
+
+QUERY_BUDGETS = (1, 5, 20, 100)
+DISTANCES = (0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0)
+
+
+def wilson_interval(successes: int, n: int, confidence: float = 0.95) -> tuple[float, float]:
+    """Return the Wilson score interval of a proportion; (0, 1) where nothing was tried.
+
+        (p + z^2 / 2n -+ z sqrt(p (1 - p) / n + z^2 / 4n^2)) / (1 + z^2 / n)
+
+    Wilson 1927, without continuity correction.
+
+    Args:
+        successes: How many succeeded, 0 to n.
+        n: How many were tried.
+        confidence: Two-sided coverage, in (0, 1).
+
+    Raises:
+        ValueError: If a number is out of range.
+
+    Example:
+        >>> [round(bound, 4) for bound in wilson_interval(10, 100)]
+        [0.0552, 0.1744]
+    """
+    if not 0 <= successes <= n:
+        raise ValueError(f"expected 0 <= successes <= n, got {successes} of {n}")
+    if not 0 < confidence < 1:
+        raise ValueError(f"expected confidence in (0, 1), got {confidence}")
+    if n == 0:
+        return 0.0, 1.0
+    z = NormalDist().inv_cdf((1 + confidence) / 2)
+    p = successes / n
+    centre = p + z**2 / (2 * n)
+    reach = z * math.sqrt(p * (1 - p) / n + z**2 / (4 * n**2))
+    low, high = (centre - reach) / (1 + z**2 / n), (centre + reach) / (1 + z**2 / n)
+    # At 0 and at n the bound is exact; rounding would leave 1e-18 there.
+    return (0.0 if successes == 0 else low), (1.0 if successes == n else high)
+
+
+@dataclass(frozen=True)
+class ProportionComparison:
+    """Two success rates held against each other.
+
+    Args:
+        difference: First rate minus second.
+        interval: Newcombe's 95% interval of the difference.
+        p_value: Two-sided, pooled z test; 1 where both rates are 0 or both are 1.
+        is_above: Whether the first rate's Wilson interval lies wholly above the second's: stricter than the test.
+    """
+
+    difference: float
+    interval: tuple[float, float]
+    p_value: float
+    is_above: bool
+
+
+def compare_proportions(successes: int, n: int, control_successes: int, control_n: int) -> ProportionComparison:
+    """Compare a success rate with a control's, as if the two samples were independent.
+
+        d - sqrt((p1 - l1)^2 + (u2 - p2)^2)  to  d + sqrt((u1 - p1)^2 + (p2 - l2)^2)
+
+    Newcombe 1998, method 10, over the Wilson bounds l, u.  A control that attacks the same pairs is usually positively
+    correlated with the method, which makes this comparison the cautious one.
+
+    Raises:
+        ValueError: If a count is out of range or a side has no trials.
+    """
+    if n < 1 or control_n < 1:
+        raise ValueError(f"expected trials on both sides, got {n} and {control_n}")
+    (l1, u1), (l2, u2) = wilson_interval(successes, n), wilson_interval(control_successes, control_n)
+    p1, p2 = successes / n, control_successes / control_n
+    d = p1 - p2
+    low, high = d - math.hypot(p1 - l1, u2 - p2), d + math.hypot(u1 - p1, p2 - l2)
+    pooled = (successes + control_successes) / (n + control_n)
+    deviation = math.sqrt(pooled * (1 - pooled) * (1 / n + 1 / control_n))
+    p_value = math.erfc(abs(d) / deviation / math.sqrt(2)) if deviation > 0 else 1.0
+    return ProportionComparison(d, (low, high), p_value, l1 > u2)
+
+
+def ks_statistic(a: npt.ArrayLike, b: npt.ArrayLike) -> float:
+    """Return the two-sample Kolmogorov-Smirnov statistic: the largest gap between the empirical distributions."""
+    first, second = np.sort(np.ravel(a)), np.sort(np.ravel(b))
+    if not len(first) or not len(second):
+        raise ValueError(f"expected values on both sides, got {len(first)} and {len(second)}")
+    points = np.concatenate([first, second])
+    below = [np.searchsorted(side, points, side="right") / len(side) for side in (first, second)]
+    return float(np.abs(below[0] - below[1]).max())
+
+
+def summarise(
+    results: Sequence[AttackResult],
+    *,
+    query_budgets: Sequence[int] = QUERY_BUDGETS,
+    distances: Sequence[float] = DISTANCES,
+    confidence: float = 0.95,
+) -> dict[str, Any]:
+    """Return every figure that follows from the results lines, as plain JSON types.
+
+    ``attacked`` are all pairs that the target had right before, whatever became of them: a hypothesis that is too long
+    (``unsupported``) and a row with an ``error`` count as failures in every denominator.  ``target_accuracy`` is over
+    the pairs that the target was asked about.  Query figures are over attacked pairs, failures included; edits and
+    distances over successes.  An empty denominator gives None.
+
+    Args:
+        results: In any order.
+        query_budgets: Numbers of queries at which success is told.
+        distances: Values of eps at which success is told.
+        confidence: Coverage of every interval.
+
+    Raises:
+        ValueError: If a line contradicts itself, such as a success on a pair that the target had wrong.
+    """
+    for result in results:
+        _check(result)
+    asked = [r for r in results if r.prediction is not None]
+    attacked = [r for r in asked if r.prediction == r.label]
+    successes = [r for r in attacked if r.status == "success"]
+    counts = Counter(r.status for r in results)
+    labels = sorted({r.label for r in results})
+    return {
+        "n": len(results),
+        "attacked": len(attacked),
+        "successes": len(successes),
+        "statuses": {status: counts[status] for status in STATUSES},
+        "target_accuracy": _share(len(attacked), len(asked)),
+        "attack_success_rate": _share(len(successes), len(attacked)),
+        "attack_success_interval": list(wilson_interval(len(successes), len(attacked), confidence)),
+        "confidence": confidence,
+        "success_rate_of_all": _share(len(successes), len(results)),
+        "queries": {
+            "total": sum(r.queries for r in results),
+            "mean": mean(r.queries for r in attacked) if attacked else None,
+            "median": median(r.queries for r in attacked) if attacked else None,
+            "success_at": {str(k): rate for k, rate in success_by_queries(results, query_budgets)},
+        },
+        "edits": _describe([r.edits for r in successes if r.edits is not None])
+        | {
+            "distribution": {
+                str(k): v for k, v in sorted(Counter(r.edits for r in successes if r.edits is not None).items())
+            }
+        },
+        "distance": _describe([r.distance for r in successes if r.distance is not None]),
+        "success_by_distance": [{"eps": eps, "rate": rate} for eps, rate in success_by_distance(results, distances)],
+        "by_label": {label: _rates([r for r in attacked if r.label == label], confidence) for label in labels},
+    }
+
+
+def success_by_queries(results: Sequence[AttackResult], budgets: Sequence[int]) -> list[tuple[int, float | None]]:
+    """Return for each budget the share of attacked pairs that fell within so many queries."""
+    attacked, successes = _attacked(results)
+    return [(k, _share(sum(r.queries <= k for r in successes), attacked)) for k in budgets]
+
+
+def success_by_distance(
+    results: Sequence[AttackResult], distances: Sequence[float]
+) -> list[tuple[float, float | None]]:
+    """Return for each eps the share of attacked pairs that fell at a distance below eps; eps = 0 gives none."""
+    attacked, successes = _attacked(results)
+    found = [r.distance for r in successes if r.distance is not None]
+    return [(eps, _share(sum(d < eps for d in found), attacked)) for eps in distances]
+
+
+def _attacked(results: Sequence[AttackResult]) -> tuple[int, list[AttackResult]]:
+    attacked = [r for r in results if r.prediction == r.label]
+    return len(attacked), [r for r in attacked if r.status == "success"]
+
+
+def _check(result: AttackResult) -> None:
+    """Refuse a line whose status does not follow from its predictions."""
+    was_right = result.prediction == result.label
+    if result.status == "success":
+        has_flipped = result.adversarial is not None and result.adversarial_prediction not in (None, result.label)
+        is_coherent = was_right and has_flipped
+    elif result.status == "failed":
+        is_coherent = was_right
+    elif result.status == "skipped":
+        is_coherent = result.prediction is not None and not was_right
+    else:
+        is_coherent = result.status in STATUSES
+    if not is_coherent:
+        raise ValueError(
+            f"expected predictions that fit status {result.status} in line {result.index}, got label {result.label}, "
+            f"prediction {result.prediction}, adversarial_prediction {result.adversarial_prediction}"
+        )
+
+
+def _rates(attacked: Sequence[AttackResult], confidence: float) -> dict[str, Any]:
+    successes = sum(r.status == "success" for r in attacked)
+    return {
+        "attacked": len(attacked),
+        "successes": successes,
+        "attack_success_rate": _share(successes, len(attacked)),
+        "attack_success_interval": list(wilson_interval(successes, len(attacked), confidence)),
+    }
+
+
+def _describe(values: Sequence[float]) -> dict[str, Any]:
+    if not values:
+        return {"mean": None, "median": None, "max": None}
+    return {"mean": mean(values), "median": median(values), "max": max(values)}
+
+
+def _share(part: int, whole: int) -> float | None:
+    return part / whole if whole else None
