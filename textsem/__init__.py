@@ -7,15 +7,17 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from textsem.data.nli import load_nli
     from textsem.outputs import AttackResult
 
-__all__ = ["AttackResult", "__version__"]
+__all__ = ["AttackResult", "__version__", "load_nli"]
 
 __version__ = "0.1.0"
 
 # Public name -> module that defines it.  A type checker reads the block above; a test holds the two together.
 _MODULES: dict[str, str] = {
     "AttackResult": "textsem.outputs",
+    "load_nli": "textsem.data.nli",
 }
 
 
