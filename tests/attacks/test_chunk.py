@@ -1,7 +1,7 @@
 import pytest
 
 from tests.attacks.fakes import LABEL_NAMES, FakeData, FakeSource, FakeTarget, candidate, digest
-from textsem.attacks.chunk import AttackConfig, attack_chunk
+from textsem.attacks.chunk import AttackConfig, attack_checked, check_pairs
 from textsem.outputs import AttackResult
 
 PREMISE = "A man sleeps."
@@ -13,8 +13,10 @@ def attack_one(
     hypothesis: str = "A man is asleep", label: int = GOLD, *, flip_one_in: int = 1, config: AttackConfig | None = None
 ) -> tuple[AttackResult, FakeTarget]:
     target, data = FakeTarget(flip_one_in=flip_one_in), FakeData([PREMISE], [hypothesis], [label])
-    results, _ = attack_chunk([0], data, target, FakeSource(), config or AttackConfig())
-    return results[0], target
+    checked = check_pairs([0], data, target, FakeSource())
+    opened = [result for result in checked if result.status == "failed"]
+    attacked, _ = attack_checked(opened, target, FakeSource(), config or AttackConfig())
+    return (attacked or checked)[0], target
 
 
 def test_success_is_written_in_full() -> None:
@@ -26,8 +28,7 @@ def test_success_is_written_in_full() -> None:
     assert result.queries == len(target.rows) - 1 == 1
     assert result.scores is not None
     expected = dict(zip(LABEL_NAMES, target.answer(PREMISE, result.adversarial or ""), strict=True))
-    assert result.scores["adversarial"] == pytest.approx(expected, abs=5e-5)
-    assert all(round(score, 4) == score for score in result.scores["adversarial"].values())
+    assert result.scores["adversarial"] == pytest.approx(expected, abs=1e-6)
     assert result.distance is not None
     assert result.edits in (1, 2)
 
@@ -65,8 +66,15 @@ def test_most_similar_flip_is_returned() -> None:
             return [candidate("word far", similarity=0.1), candidate("word near", similarity=0.9)]
 
     data = FakeData([PREMISE], ["A man is asleep"], [GOLD])
-    results, _ = attack_chunk([0], data, FakeTarget(flip_one_in=1), TwoCandidates(), AttackConfig())
+    target = FakeTarget(flip_one_in=1)
+    results, _ = attack_checked(check_pairs([0], data, target, FakeSource()), target, TwoCandidates(), AttackConfig())
     assert results[0].adversarial == "word near"
+
+
+def test_closed_pairs_are_not_attacked() -> None:
+    target, data = FakeTarget(), FakeData([PREMISE], [LONG], [GOLD])
+    with pytest.raises(ValueError, match=r"expected results with status failed, got others at \[0\]"):
+        attack_checked(check_pairs([0], data, target, FakeSource()), target, FakeSource(), AttackConfig())
 
 
 @pytest.mark.parametrize("field", ["max_queries", "num_candidates", "chunk_size"])

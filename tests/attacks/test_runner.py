@@ -1,4 +1,8 @@
 import json
+import signal
+import subprocess
+import sys
+import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -12,6 +16,7 @@ from textsem.attacks.candidates import Candidate
 from textsem.attacks.chunk import AttackConfig
 from textsem.attacks.runner import run_attack
 from textsem.attacks.selection import plain_form
+from textsem.evaluation.results import ResultsWriter, completed_prefix
 from textsem.outputs import AttackResult
 from textsem.targets.metering import MeteredTarget
 
@@ -25,8 +30,8 @@ class ListSink:
     def __init__(self) -> None:
         self.results: list[AttackResult] = []
 
-    def write(self, result: AttackResult) -> None:
-        self.results.append(result)
+    def write(self, results: Sequence[AttackResult]) -> None:
+        self.results += results
 
     @property
     def lines(self) -> list[str]:
@@ -148,7 +153,8 @@ def test_error_in_the_middle_of_a_search_reports_the_rows_sent() -> None:
     victim = next(r for r in clean if r.status == "success" and r.queries >= 3)
     assert victim.adversarial is not None
     results = run(target=RaisesOn(victim.adversarial)).results
-    assert (results[victim.index].status, results[victim.index].queries) == ("error", victim.queries)
+    broken = results[victim.index]
+    assert (broken.status, broken.queries, broken.prediction) == ("error", victim.queries, victim.prediction)
     assert [r for r in results if r.index != victim.index] == [r for r in clean if r.index != victim.index]
 
 
@@ -192,6 +198,45 @@ def test_interrupt_leaves_the_finished_lines() -> None:
     with pytest.raises(KeyboardInterrupt):
         run_attack(fake_data(100), Interrupted(), FakeSource(), CONFIG, sink)
     assert sink.lines == run().lines[:64]
+
+
+SLOW_RUN = """
+import sys, time
+from tests.attacks.fakes import FakeSource, FakeTarget, fake_data
+from textsem.attacks.chunk import AttackConfig
+from textsem.attacks.runner import run_attack
+from textsem.evaluation.results import ResultsWriter
+
+class SlowTarget(FakeTarget):
+    def predict(self, premises, hypotheses):
+        time.sleep(0.01)
+        return super().predict(premises, hypotheses)
+
+with ResultsWriter(sys.argv[1]) as writer:
+    run_attack(fake_data(100), SlowTarget(), FakeSource(), AttackConfig(max_queries=30, eps=2.5, chunk_size=8), writer)
+"""
+
+
+def test_killed_and_resumed_run_leaves_the_same_bytes(tmp_path: Path) -> None:
+    config, data = AttackConfig(max_queries=30, eps=2.5, chunk_size=8), fake_data(100)
+    whole, cut = tmp_path / "whole.jsonl", tmp_path / "cut.jsonl"
+    with ResultsWriter(whole) as writer:
+        run_attack(data, FakeTarget(), FakeSource(), config, writer)
+
+    process = subprocess.Popen([sys.executable, "-c", SLOW_RUN, str(cut)], cwd=ROOT)
+    while process.poll() is None and not (cut.exists() and cut.stat().st_size > 0):
+        time.sleep(0.005)
+    process.kill()
+    assert process.wait() == -signal.SIGKILL
+
+    left = cut.read_bytes()
+    for num_torn_bytes in (0, 7):
+        cut.write_bytes(left[: len(left) - num_torn_bytes])
+        num_completed = len(completed_prefix(cut))
+        assert 0 < num_completed < 100
+        with ResultsWriter(cut) as writer:
+            run_attack(data, FakeTarget(), FakeSource(), config, writer, num_completed=num_completed)
+        assert cut.read_bytes() == whole.read_bytes()
 
 
 @pytest.mark.parametrize("num_completed", [-1, 11])

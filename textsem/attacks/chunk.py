@@ -1,8 +1,4 @@
-"""Attack a chunk of pairs together: check the unchanged ones, draw candidates, select, search, write down.
-
-Numbers in a line are rounded to ``DECIMALS`` places: float32 sums come out different in the last bits when a row has
-other batch mates, and a pair's line must not tell who they were.
-"""
+"""What happens to pairs that are attacked together: the check of the unchanged ones; then candidates and queries."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -15,10 +11,7 @@ from textsem.attacks.selection import CandidateLimits, select_candidates
 from textsem.outputs import AttackResult, Status
 from textsem.protocols import Target
 
-__all__ = ["DECIMALS", "AttackConfig", "PairData", "attack_chunk", "error_line"]
-
-DECIMALS = 4
-MAX_MESSAGE_LENGTH = 300
+__all__ = ["AttackConfig", "PairData", "attack_checked", "check_pairs"]
 
 
 class PairData(Protocol):
@@ -65,107 +58,94 @@ class AttackConfig:
         for name in ("max_queries", "num_candidates", "chunk_size"):
             if getattr(self, name) < 1:
                 raise ValueError(f"expected {name} >= 1, got {getattr(self, name)}")
-        self.limits()
-
-    def limits(self) -> CandidateLimits:
-        """Return how far a candidate may be from its original."""
-        return CandidateLimits(self.eps, self.max_edits)
+        CandidateLimits(self.eps, self.max_edits)
 
 
-def attack_chunk(
-    indices: Sequence[int],
-    data: PairData,
+def check_pairs(indices: Sequence[int], data: PairData, target: Target, source: CandidateSource) -> list[AttackResult]:
+    """Ask the target about the unchanged pairs, one row each.
+
+    Args:
+        indices: Which pairs of ``data``.
+        data: The pairs.
+        target: The classifier under attack.
+        source: Asked whether it takes the hypothesis.
+
+    Returns:
+        One result for each index: ``skipped`` where the target is wrong, ``unsupported`` where it is right and the
+        source does not take the hypothesis, ``failed`` (as yet) where the pair is open to attack.
+    """
+    names = target.label_names
+    premises, hypotheses = [data.premises[i] for i in indices], [data.hypotheses[i] for i in indices]
+    results = []
+    for i, probabilities in zip(indices, predict_checked(target, premises, hypotheses), strict=True):
+        label, prediction = data.labels[i], int(probabilities.argmax())
+        reason = source.supports(data.hypotheses[i]) if prediction == label else None
+        status: Status = "skipped" if prediction != label else "failed" if reason is None else "unsupported"
+        results.append(
+            AttackResult(
+                index=i,
+                premise=data.premises[i],
+                hypothesis=data.hypotheses[i],
+                label=names[label],
+                prediction=names[prediction],
+                status=status,
+                scores={"original": dict(zip(names, probabilities.tolist(), strict=True))},
+                message=reason,
+            )
+        )
+    return results
+
+
+def attack_checked(
+    results: Sequence[AttackResult],
     target: Target,
     source: CandidateSource,
     config: AttackConfig,
     *,
     constraints: Sequence[Constraint] = (),
 ) -> tuple[list[AttackResult], Counter[str]]:
-    """Attack some pairs of a data set.
-
-    A pair that the target has wrong is ``skipped``, one that the source does not take is ``unsupported``; neither costs
-    a query beyond the check of the unchanged pair.
+    """Attack pairs that are open: draw candidates, select, search.
 
     Args:
-        indices: Which pairs of ``data``.
-        data: The pairs.
+        results: From `check_pairs`, those with status ``failed``.
         target: The classifier under attack.
         source: Where candidates come from.
         config: Budget, limits, seed.
         constraints: What a candidate must meet before it may cost a query.
 
     Returns:
-        One result for each index, in that order; and the counts of `select_candidates`.
+        The same results, each with its outcome; and the counts of `select_candidates`.
+
+    Raises:
+        ValueError: If a result is not open to attack, or if source, constraint or target answer out of form.
     """
-    checks = predict_checked(target, [data.premises[i] for i in indices], [data.hypotheses[i] for i in indices])
-    lines = {i: _checked_line(i, data, target, source, row) for i, row in zip(indices, checks.tolist(), strict=True)}
-    opened = [i for i in indices if lines[i].status == "failed"]
-    if not opened:
-        return [lines[i] for i in indices], Counter()
-    premises, hypotheses = [data.premises[i] for i in opened], [data.hypotheses[i] for i in opened]
-    labels = [data.labels[i] for i in opened]
-    seeds = [pair_seed(config.seed, lines[i].premise, lines[i].hypothesis, lines[i].label) for i in opened]
+    closed = [result.index for result in results if result.status != "failed"]
+    if closed:
+        raise ValueError(f"expected results with status failed, got others at {closed[:5]}")
+    hypotheses = [result.hypothesis for result in results]
+    labels = [target.label_names.index(result.label) for result in results]
+    seeds = [pair_seed(config.seed, result.premise, result.hypothesis, result.label) for result in results]
     proposals = source.propose(hypotheses, labels, seeds, config.num_candidates)
-    candidates, counts = select_candidates(hypotheses, proposals, limits=config.limits(), constraints=constraints)
+    limits = CandidateLimits(config.eps, config.max_edits)
+    candidates, counts = select_candidates(hypotheses, proposals, limits=limits, constraints=constraints)
+    premises = [result.premise for result in results]
     outcomes = search(target, premises, labels, candidates, max_queries=config.max_queries)
-    for i, outcome in zip(opened, outcomes, strict=True):
-        lines[i] = _with_outcome(lines[i], outcome, target.label_names)
-    return [lines[i] for i in indices], counts
+    names = target.label_names
+    return [_with_outcome(result, outcome, names) for result, outcome in zip(results, outcomes, strict=True)], counts
 
 
-def error_line(
-    index: int, data: PairData, label_names: Sequence[str], error: Exception, *, queries: int
-) -> AttackResult:
-    """Return the line of a pair that could not be attacked."""
-    return AttackResult(
-        index=index,
-        premise=data.premises[index],
-        hypothesis=data.hypotheses[index],
-        label=label_names[data.labels[index]],
-        prediction=None,
-        status="error",
-        queries=queries,
-        message=f"{type(error).__name__}: {error}"[:MAX_MESSAGE_LENGTH],
-    )
-
-
-def _checked_line(
-    index: int, data: PairData, target: Target, source: CandidateSource, probabilities: Sequence[float]
-) -> AttackResult:
-    """Return a pair's line after the check of the unchanged pair; ``failed`` if it is open to attack."""
-    names, label = target.label_names, data.labels[index]
-    prediction = max(range(len(names)), key=lambda k: probabilities[k])
-    reason = source.supports(data.hypotheses[index])
-    status: Status = "failed" if reason is None else "unsupported"
-    return AttackResult(
-        index=index,
-        premise=data.premises[index],
-        hypothesis=data.hypotheses[index],
-        label=names[label],
-        prediction=names[prediction],
-        status=status if prediction == label else "skipped",
-        scores={"original": _scores(names, probabilities)},
-        message=reason if prediction == label else None,
-    )
-
-
-def _with_outcome(line: AttackResult, outcome: SearchOutcome, names: Sequence[str]) -> AttackResult:
+def _with_outcome(result: AttackResult, outcome: SearchOutcome, names: Sequence[str]) -> AttackResult:
     """Write down what the search found."""
     candidate = outcome.candidate
     if candidate is None or outcome.prediction is None or outcome.probabilities is None:
-        return replace(line, queries=outcome.queries)
+        return replace(result, queries=outcome.queries)
     return replace(
-        line,
+        result,
         status="success",
         adversarial=candidate.text,
         adversarial_prediction=names[outcome.prediction],
-        scores={**(line.scores or {}), "adversarial": _scores(names, outcome.probabilities)},
+        scores={**(result.scores or {}), "adversarial": dict(zip(names, outcome.probabilities, strict=True))},
         queries=outcome.queries,
-        distance=round(candidate.distance, DECIMALS),
+        distance=candidate.distance,
         edits=candidate.edits,
     )
-
-
-def _scores(names: Sequence[str], probabilities: Sequence[float]) -> dict[str, float]:
-    # Adding 0.0 turns the -0.0 of a rounded tiny negative number into 0.0.
-    return {name: round(p, DECIMALS) + 0.0 for name, p in zip(names, probabilities, strict=True)}

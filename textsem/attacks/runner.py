@@ -2,21 +2,21 @@
 
 The data are cut into chunks of a fixed number of pairs.  A resumed run starts again at the beginning of the chunk in
 which the other one was cut off, and writes only the lines that are missing: it sends the same batches, so it writes
-the same bytes.
+the same bytes.  (Numbers are rounded in one place, where the lines are written.)
 """
 
 import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import Protocol
+from dataclasses import dataclass, field, replace
+from typing import Protocol, TypeVar
 
 from torch import Tensor
 from tqdm import tqdm
 
 from textsem.attacks.candidates import CandidateSource, Constraint
-from textsem.attacks.chunk import AttackConfig, PairData, attack_chunk, error_line
+from textsem.attacks.chunk import AttackConfig, PairData, attack_checked, check_pairs
 from textsem.outputs import AttackResult
 from textsem.protocols import Target
 
@@ -24,12 +24,16 @@ __all__ = ["ResultSink", "RunStatistics", "run_attack"]
 
 logger = logging.getLogger(__name__)
 
+MAX_MESSAGE_LENGTH = 300
+
+Item = TypeVar("Item")
+
 
 class ResultSink(Protocol):
     """Where finished lines go."""
 
-    def write(self, result: AttackResult) -> None:
-        """Store one line for good; lines come in input order."""
+    def write(self, results: Sequence[AttackResult]) -> None:
+        """Store the lines of a chunk for good; they come in input order."""
         ...
 
 
@@ -100,47 +104,70 @@ def run_attack(
         raise ValueError(f"expected labels from 0 to {num_labels - 1}, got {strange[:5]}")
 
     counted, statistics, num_successes = _RowCounter(target), RunStatistics(), 0
-
-    def attack(indices: Sequence[int]) -> list[AttackResult]:
-        results, counts = attack_chunk(indices, data, counted, source, config, constraints=constraints)
-        statistics.candidates.update(counts)
-        return results
-
-    def report_error(index: int, error: Exception, rows_sent: int) -> AttackResult:
-        # The first row was the check of the unchanged pair.
-        return error_line(index, data, target.label_names, error, queries=max(0, rows_sent - 1))
-
     began = time.perf_counter()
     with tqdm(total=num_pairs, initial=num_completed, unit="pair", disable=not show_progress) as bar:
         for start in range(num_completed - num_completed % config.chunk_size, num_pairs, config.chunk_size):
             chunk = range(start, min(start + config.chunk_size, num_pairs))
-            for result in _attack_or_halve(chunk, attack, report_error, counted):
-                num_successes += result.status == "success"
-                if result.index >= num_completed:
-                    sink.write(result)
-                    bar.update()
+            results = _attack_chunk(chunk, data, counted, source, config, constraints, statistics.candidates)
+            missing = results[max(0, num_completed - start) :]
+            sink.write(missing)
             statistics.pairs += len(chunk)
             statistics.rows_sent = counted.rows_sent
             statistics.seconds = time.perf_counter() - began
-            rows_per_second = statistics.rows_sent / statistics.seconds
-            bar.set_postfix_str(f"{num_successes} successes, {rows_per_second:.0f} rows/s")
+            num_successes += sum(result.status == "success" for result in results)
+            bar.update(len(missing))
+            bar.set_postfix_str(f"{num_successes} successes, {counted.rows_sent / statistics.seconds:.0f} rows/s")
     return statistics
 
 
-def _attack_or_halve(
+def _attack_chunk(
     indices: Sequence[int],
-    attack: Callable[[Sequence[int]], list[AttackResult]],
-    report_error: Callable[[int, Exception, int], AttackResult],
+    data: PairData,
+    counted: _RowCounter,
+    source: CandidateSource,
+    config: AttackConfig,
+    constraints: Sequence[Constraint],
+    counts: Counter[str],
+) -> list[AttackResult]:
+    """Return one result for each pair of a chunk, whatever happens; add to ``counts``."""
+
+    def check(some: Sequence[int]) -> list[AttackResult]:
+        return check_pairs(some, data, counted, source)
+
+    def report_unchecked(index: int, message: str, rows_sent: int) -> AttackResult:
+        label = counted.label_names[data.labels[index]]
+        pair = (data.premises[index], data.hypotheses[index])
+        return AttackResult(index, *pair, label=label, prediction=None, status="error", message=message)
+
+    def attack(some: Sequence[AttackResult]) -> list[AttackResult]:
+        results, new_counts = attack_checked(some, counted, source, config, constraints=constraints)
+        counts.update(new_counts)
+        return results
+
+    def report_checked(result: AttackResult, message: str, rows_sent: int) -> AttackResult:
+        return replace(result, status="error", message=message, queries=rows_sent)
+
+    checked = _whole_or_halves(indices, check, report_unchecked, counted)
+    attacked = _whole_or_halves([r for r in checked if r.status == "failed"], attack, report_checked, counted)
+    return sorted([r for r in checked if r.status != "failed"] + attacked, key=lambda r: r.index)
+
+
+def _whole_or_halves(
+    items: Sequence[Item],
+    work: Callable[[Sequence[Item]], list[AttackResult]],
+    report: Callable[[Item, str, int], AttackResult],
     counted: _RowCounter,
 ) -> list[AttackResult]:
-    """Attack some pairs; if anything raises, attack their halves, down to the single pair whose line reports it."""
+    """Work on all items; if anything raises, on their halves, down to the single one whose result reports it."""
+    if not items:
+        return []
     sent_before = counted.rows_sent
     try:
-        return attack(indices)
+        return work(items)
     except Exception as error:
-        if len(indices) == 1:
-            return [report_error(indices[0], error, counted.rows_sent - sent_before)]
-        logger.debug("pairs %d to %d are attacked again by halves: %s", indices[0], indices[-1], error)
-    middle = len(indices) // 2
-    halves = (indices[:middle], indices[middle:])
-    return [result for half in halves for result in _attack_or_halve(half, attack, report_error, counted)]
+        logger.debug("%d pairs are attacked again by halves: %s", len(items), error)
+        if len(items) == 1:
+            message = f"{type(error).__name__}: {error}"[:MAX_MESSAGE_LENGTH]
+            return [report(items[0], message, counted.rows_sent - sent_before)]
+    halves = (items[: len(items) // 2], items[len(items) // 2 :])
+    return [result for half in halves for result in _whole_or_halves(half, work, report, counted)]
