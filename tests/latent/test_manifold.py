@@ -1,0 +1,40 @@
+"""Known answers of reading 21 and of the spread of codes."""
+
+import pytest
+import torch
+
+from textsem.latent.manifold import code_spread, latent_noise_level
+
+DOUBLE = torch.float64
+
+
+def normal(*shape: int, seed: int = 0) -> torch.Tensor:
+    return torch.randn(*shape, dtype=DOUBLE, generator=torch.Generator().manual_seed(seed))
+
+
+def test_noise_of_a_rank_one_difference_is_the_product_of_its_norms() -> None:
+    rows = torch.tensor([1.0, 2.0, 2.0, 4.0], dtype=DOUBLE)
+    columns = torch.tensor([3.0, 4.0], dtype=DOUBLE)
+    z = torch.eye(4, 2, dtype=DOUBLE).expand(2, 4, 2) * 2
+    factors = torch.tensor([0.1, 0.3], dtype=DOUBLE)[:, None, None]
+    noise = latent_noise_level(z, z + factors * torch.outer(rows, columns))
+    assert noise.absolute == pytest.approx(0.2 * 5 * 5 / 4**0.5)
+    assert noise.relative == pytest.approx(0.2 * 5 * 5 / 2)
+
+
+def test_relative_noise_is_free_of_the_scale_of_codes() -> None:
+    z, z_adv = normal(3, 8, 5), normal(3, 8, 5, seed=1)
+    once, twice = latent_noise_level(z, z_adv), latent_noise_level(2 * z, 2 * z_adv)
+    assert twice.relative == pytest.approx(once.relative)
+    assert twice.absolute == pytest.approx(2 * once.absolute)
+
+
+def test_noise_needs_equal_shapes() -> None:
+    with pytest.raises(ValueError, match=r"expected z_adv of shape \[1, 2, 3\], got \[1, 2, 4\]"):
+        latent_noise_level(normal(1, 2, 3), normal(1, 2, 4))
+
+
+def test_spread_is_zero_for_one_opinion_and_about_one_for_unrelated_particles() -> None:
+    shared = normal(1, 200, 5)
+    assert code_spread(shared.expand(4, 200, 5)) == pytest.approx(0, abs=1e-12)
+    assert code_spread(normal(50, 200, 5)) == pytest.approx(1, abs=0.02)
