@@ -136,3 +136,14 @@ def test_gradient_of_the_fit_is_minus_two_alpha_jacobian_transposed_direction() 
     jacobians = torch.autograd.functional.jacobian(run, tuple(f.parameters()))  # type: ignore[no-untyped-call]
     for gradient, jacobian in zip(gradients, jacobians, strict=True):
         torch.testing.assert_close(gradient, -2 * alpha * torch.einsum("mp,mp...->...", direction, jacobian))
+
+
+def test_spherical_codes_have_length_root_d_and_keep_their_direction() -> None:
+    generator = torch.Generator().manual_seed(5)
+    plain = ParticleMLP(ParticleConfig(in_dim=4, hidden=(3,), out_dim=4, skip=True))
+    spherical = ParticleMLP(ParticleConfig(in_dim=4, hidden=(3,), out_dim=4, skip=True, is_spherical=True))
+    theta = plain.initial(generator).expand(2, -1)
+    inputs = torch.randn(5, 4, generator=generator)
+    codes = spherical(theta, inputs)
+    torch.testing.assert_close(codes.norm(dim=-1), torch.full((2, 5), 2.0))
+    torch.testing.assert_close(codes, 2 * torch.nn.functional.normalize(plain(theta, inputs), dim=-1))

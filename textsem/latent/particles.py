@@ -27,6 +27,8 @@ class ParticleConfig:
         activation: Between layers, none after the last.
         skip: Add the input to the output, so that small weights are near the identity; needs in_dim == out_dim.
         output_scale: Factor on the last layer's initial weights; below 1 with ``skip`` E' starts near E.
+        is_spherical: Put each code on the sphere of radius sqrt(out_dim), so that a share of its length is the same
+            move everywhere; the skip connection is added before.
     """
 
     in_dim: int
@@ -35,6 +37,7 @@ class ParticleConfig:
     activation: Activation = "relu"
     skip: bool = False
     output_scale: float = 1.0
+    is_spherical: bool = False
 
     def __post_init__(self) -> None:
         """Check the fields; a list of hidden sizes, as JSON gives it, becomes a tuple."""
@@ -105,4 +108,5 @@ class ParticleMLP:
             bias = theta[:, None, start + i * o : start + i * o + o]
             hidden = torch.baddbmm(bias, hidden if n == 0 else activation(hidden), weight)
             start += i * o + o
-        return hidden + inputs if self.config.skip else hidden
+        codes = hidden + inputs if self.config.skip else hidden
+        return F.normalize(codes, dim=-1) * math.sqrt(self.config.out_dim) if self.config.is_spherical else codes
