@@ -27,8 +27,8 @@ def align_labels(
 ) -> tuple[int, int, int]:
     """Return where entailment, neutral and contradiction stand among the labels of a model or a data set.
 
-    With ``order = align_labels(names)``, ``probabilities[:, order]`` has its columns in the order of ``LABEL_NAMES``, and
-    ``order.index(k)`` is the package's label of class k.
+    With ``order = align_labels(names)``, ``probabilities[:, order]`` has its columns in the order of ``LABEL_NAMES``,
+    and ``order.index(k)`` is the package's label of class k.
 
     >>> align_labels(["CONTRADICTION", "entailment", "Neutral"])
     (1, 2, 0)
@@ -47,8 +47,8 @@ def align_labels(
     if all(_NUMBERED.fullmatch(name.strip()) for name in listed) and listed:
         if label_order is None:
             raise ValueError(
-                f"expected label names {', '.join(LABEL_NAMES)}, got {_shown(listed)}, which do not say what they mean: "
-                "pass label_order (--label-order), the three names in the order of their numbers"
+                f"expected label names {', '.join(LABEL_NAMES)}, got {_shown(listed)}, which do not say what they "
+                "mean: pass label_order (--label-order), the three names in the order of their numbers"
             )
         if len(listed) != len(label_order):
             raise ValueError(

@@ -1,0 +1,113 @@
+"""Moves of a code: which way, and how far.  Every source of candidates but the word swaps differs here alone."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from textsem.latent.gram_schmidt import orthonormal_rows
+
+__all__ = ["DIRECTIONS", "CodeBatch", "local_basis", "pair_noise"]
+
+MIN_NORM = 1e-8  # a direction shorter than this is no direction: it stays zero instead of being blown up to unit length
+
+
+@dataclass(frozen=True)
+class CodeBatch:
+    """What a direction may be made of, for a batch of hypotheses.
+
+    Args:
+        clean: Z, codes of E, [particles, batch, latent].
+        adversarial: Z', codes of E', [particles, batch, latent].
+        basis: Orthonormal rows that span the neighbourhood of each code, [batch, neighbours, latent].
+        particle: Which particle each candidate belongs to (one per draw, Eq. 3), [batch, candidates].
+        noise: Standard normal numbers of the pair's own generator, [batch, candidates, latent].
+        basis_weight: Length of the noise along the basis, in units of the adversarial move.
+    """
+
+    clean: Tensor
+    adversarial: Tensor
+    basis: Tensor
+    particle: Tensor
+    noise: Tensor
+    basis_weight: float
+
+    def of_particle(self, codes: Tensor) -> Tensor:
+        """Pick each candidate's particle from ``codes`` [particles, batch, latent]: [batch, candidates, latent]."""
+        rows = torch.arange(codes.shape[1])[:, None]
+        return codes[self.particle, rows]
+
+
+def adversarial_directions(batch: CodeBatch) -> Tensor:
+    """Return z' - z of E', plus noise along the Gram-Schmidt basis: [batch, candidates, latent]."""
+    move = unit(batch.of_particle(batch.adversarial) - batch.of_particle(batch.clean))
+    along_basis = torch.einsum("bck,bkd->bcd", batch.noise[..., : batch.basis.shape[1]], batch.basis)
+    return unit(move + batch.basis_weight * unit(along_basis))
+
+
+def basis_directions(batch: CodeBatch) -> Tensor:
+    """Return noise along the Gram-Schmidt basis alone: GBSM without Eq. 6."""
+    return unit(torch.einsum("bck,bkd->bcd", batch.noise[..., : batch.basis.shape[1]], batch.basis))
+
+
+def clean_directions(batch: CodeBatch) -> Tensor:
+    """Return random mixtures of what separates E's particles: samples of the clean posterior, moved on."""
+    deviation = batch.clean - batch.clean.mean(dim=0)
+    return unit(torch.einsum("bcm,mbd->bcd", batch.noise[..., : batch.clean.shape[0]], deviation))
+
+
+def isotropic_directions(batch: CodeBatch) -> Tensor:
+    """Return noise that prefers no direction."""
+    return unit(batch.noise)
+
+
+def no_directions(batch: CodeBatch) -> Tensor:
+    """Return zeros: the clean reconstruction."""
+    return torch.zeros_like(batch.noise)
+
+
+DIRECTIONS: dict[str, Callable[[CodeBatch], Tensor]] = {
+    "adversarial": adversarial_directions,
+    "basis": basis_directions,
+    "clean": clean_directions,
+    "isotropic": isotropic_directions,
+    "reconstruction": no_directions,
+}
+
+
+def unit(vectors: Tensor) -> Tensor:
+    """Return vectors of length one, and zero vectors where there was none."""
+    norm = vectors.norm(dim=-1, keepdim=True)
+    return torch.where(norm > MIN_NORM, vectors / norm.clamp(min=MIN_NORM), 0.0)
+
+
+def local_basis(codes: Tensor, bank: Tensor, *, num_neighbours: int) -> Tensor:
+    """Orthonormalise the way from each code to its neighbours in a frozen bank of training codes.
+
+    Sec. 4, "orthogonalize the span of representative local points"; reading 13: at attack time these come from a bank,
+    so that a result does not depend on batch mates.  The rows are differences to the code itself, nearest first: the
+    space they span is the tangent of the manifold at that code.
+
+    Args:
+        codes: [batch, latent].
+        bank: [sentences, latent].
+        num_neighbours: K, at most the latent dimension.
+
+    Returns:
+        [batch, K, latent]; a neighbour that adds no direction gives a row of zeros.
+    """
+    distances = torch.cdist(codes, bank)
+    is_itself = distances < 1e-3 * codes.norm(dim=-1, keepdim=True)
+    nearest = distances.masked_fill(is_itself, torch.inf).topk(num_neighbours, largest=False).indices
+    return orthonormal_rows(bank[nearest] - codes[:, None])
+
+
+def pair_noise(seeds: Sequence[int], num_candidates: int, latent_dim: int, num_particles: int) -> tuple[Tensor, Tensor]:
+    """Draw particle indices [batch, candidates] and noise [batch, candidates, latent], each pair from its own seed."""
+    particles, noise = [], []
+    for seed in seeds:
+        generator = torch.Generator().manual_seed(seed)
+        particles.append(torch.randint(num_particles, (num_candidates,), generator=generator))
+        noise.append(torch.randn(num_candidates, latent_dim, generator=generator))
+    return torch.stack(particles), torch.stack(noise)

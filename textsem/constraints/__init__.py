@@ -1,0 +1,1 @@
+"""Conditions that a candidate must meet before it may cost a query."""

@@ -1,0 +1,44 @@
+"""Well-formedness by a language model: the new sentence must not be much less likely than the old one."""
+
+from collections.abc import Sequence
+
+from textsem.text.ngram import TrigramLanguageModel
+from textsem.text.tokenization import tokenize
+
+__all__ = ["FluencyConstraint"]
+
+
+class FluencyConstraint:
+    """Refuse a candidate whose perplexity is too far above its original's; implements ``Constraint``.
+
+        accept when  perplexity(x') <= max_ratio * perplexity(x)
+
+    METHOD section 6 counts a sentence as well formed up to a ratio of 2.
+
+    Args:
+        language_model: Word trigram.
+        max_ratio: Largest ratio accepted, above 0.
+
+    Raises:
+        ValueError: If the ratio is not positive.
+    """
+
+    name = "fluency"
+
+    def __init__(self, language_model: TrigramLanguageModel, *, max_ratio: float = 2.0) -> None:
+        if max_ratio <= 0:
+            raise ValueError(f"expected max_ratio above 0, got {max_ratio}")
+        self.language_model = language_model
+        self.max_ratio = max_ratio
+
+    def accepts(self, originals: Sequence[str], candidates: Sequence[str]) -> list[bool]:
+        """Return one answer a row: is ``candidates[i]`` fluent enough beside ``originals[i]``?"""
+        if not candidates:
+            return []
+        distinct = list(dict.fromkeys(originals))
+        before = self.language_model.perplexity([tokenize(text).words for text in distinct])
+        of = dict(zip(distinct, before.tolist(), strict=True))
+        after = self.language_model.perplexity([tokenize(text).words for text in candidates])
+        return [
+            ratio <= self.max_ratio for ratio in (after / [of[text] for text in originals]).tolist()
+        ]

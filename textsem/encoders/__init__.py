@@ -1,0 +1,1 @@
+"""Sentence encoders: embedded words to the features that the particles read."""

@@ -1,0 +1,216 @@
+"""TextAdversary: the one object that is trained, saved, loaded and shared."""
+
+import json
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from textsem.decoders.transpose_cnn import TransposeCNNDecoder, TransposeCNNDecoderConfig
+from textsem.encoders.cnn import CNNEncoder, CNNEncoderConfig
+from textsem.latent.particles import ParticleConfig, ParticleMLP
+from textsem.latent.recognition import RecognitionConfig, RecognitionNetwork
+from textsem.text.batches import words_until_end
+from textsem.text.ngram import TrigramLanguageModel
+from textsem.text.vocabulary import PAD_ID, SPECIAL_WORDS, START_ID, Vocabulary
+
+__all__ = ["DECODERS", "TextAdversary", "TextAdversaryConfig"]
+
+FORMAT = "textsem-adversary-1"
+INITIAL_LOGIT_SCALE = 12.0  # cosines lie within 1; the scale makes a softmax over 11,000 words sharp enough to learn
+
+DECODERS: dict[str, tuple[type[TransposeCNNDecoder], type[TransposeCNNDecoderConfig]]] = {
+    "transpose_cnn": (TransposeCNNDecoder, TransposeCNNDecoderConfig),
+}
+
+
+@dataclass(frozen=True)
+class TextAdversaryConfig:
+    """Everything that shapes a ``TextAdversary`` save its words.
+
+    Args:
+        max_length: Words and punctuation marks of the longest hypothesis.
+        num_particles: M, how many particles a run draws unless told otherwise.
+        encoder: The CNN sentence encoder (feature extractor).
+        particle: MLP of E: features to code.
+        particle_adv: MLP of E': clean code (reading 12, ``code``) or features to perturbed code.
+        decoder_name: Key of ``DECODERS``.
+        decoder: Shape of the decoder.
+        noise_dim: Size of xi.
+        recognition_hidden: Hidden layers of f_eta and f_eta'.
+        spread: Standard deviation of E's weights over particles at the start.
+        spread_adv: The same for E'.
+        bank_size: Training sentences whose features are kept, so that at attack time U comes from a frozen bank of
+            training codes and never from the other inputs of a batch (reading 13).
+    """
+
+    max_length: int
+    num_particles: int
+    encoder: CNNEncoderConfig
+    particle: ParticleConfig
+    particle_adv: ParticleConfig
+    decoder: TransposeCNNDecoderConfig
+    decoder_name: str = "transpose_cnn"
+    noise_dim: int = 50
+    recognition_hidden: tuple[int, ...] = (60, 70)
+    spread: float = 0.01
+    spread_adv: float = 0.01
+    bank_size: int = 4096
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> "TextAdversaryConfig":
+        """Rebuild a config from JSON types.
+
+        Raises:
+            ValueError: If a key is missing or unknown.
+        """
+        nested: dict[str, type] = {"encoder": CNNEncoderConfig, "particle": ParticleConfig}
+        nested |= {"particle_adv": ParticleConfig, "decoder": DECODERS[values.get("decoder_name", "transpose_cnn")][1]}
+        try:
+            parts = {key: kind(**_tuples(values[key])) for key, kind in nested.items()}
+            return cls(**_tuples({key: value for key, value in values.items() if key not in nested}), **parts)
+        except (TypeError, KeyError) as error:
+            raise ValueError(f"expected the keys of TextAdversaryConfig, got a config that does not fit: {error}") from None
+
+
+def _tuples(values: dict[str, Any]) -> dict[str, Any]:
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
+
+
+class TextAdversary(nn.Module):
+    """Embeddings, sentence encoder, recognition networks f_eta and f_eta', decoder, and a trigram of the corpus.
+
+    Fig. 1: x -> features -> Theta ~ f_eta -> z -> Theta' ~ f_eta' -> z' -> p_phi -> x'.
+
+    Args:
+        config: Shapes.
+        vocabulary: Words and ids.
+        language_model: Trigram of the training sentences, for the fluency constraint; None leaves that out.
+    """
+
+    def __init__(
+        self,
+        config: TextAdversaryConfig,
+        vocabulary: Vocabulary,
+        language_model: TrigramLanguageModel | None = None,
+    ) -> None:
+        super().__init__()
+        self.config = config
+        self.vocabulary = vocabulary
+        self.language_model = language_model
+        self.embedding = nn.Parameter(torch.zeros(vocabulary.size, config.encoder.embedding_dim))
+        self.log_scale = nn.Parameter(torch.tensor(INITIAL_LOGIT_SCALE).log())
+        self.encoder = CNNEncoder(config.encoder)
+        self.particle_mlp = ParticleMLP(config.particle)
+        self.particle_mlp_adv = ParticleMLP(config.particle_adv)
+        self.recognition = self._recognition(self.particle_mlp, config.spread)
+        self.recognition_adv = self._recognition(self.particle_mlp_adv, config.spread_adv)
+        self.decoder = DECODERS[config.decoder_name][0](config.decoder)
+        self.register_buffer("bank_features", torch.zeros(config.bank_size, config.encoder.feature_dim))
+
+    def _recognition(self, mlp: ParticleMLP, spread: float) -> RecognitionNetwork:
+        config = RecognitionConfig(mlp.num_parameters, self.config.noise_dim, self.config.recognition_hidden, spread)
+        return RecognitionNetwork(config)
+
+    def initialise(self, embeddings: Tensor, generator: torch.Generator) -> "TextAdversary":
+        """Set the embedding table [vocab, embedding] and the start of both recognition networks; return self."""
+        with torch.no_grad():
+            self.embedding.copy_(embeddings)
+        self.recognition.initialise(self.particle_mlp.initial(generator), generator)
+        self.recognition_adv.initialise(self.particle_mlp_adv.initial(generator), generator)
+        return self
+
+    @property
+    def length(self) -> int:
+        """Positions of a row of ids: the longest hypothesis and its end symbol."""
+        return self.config.max_length + 1
+
+    def embedding_table(self) -> Tensor:
+        """Return unit-length word vectors [vocab, embedding]; the norm of Eq. 6 is taken between these."""
+        return nn.functional.normalize(self.embedding, dim=-1)
+
+    def embed(self, ids: Tensor) -> Tensor:
+        """Return word vectors [..., length, embedding] of ``ids`` [..., length]; pads are zero vectors."""
+        vectors = nn.functional.normalize(nn.functional.embedding(ids, self.embedding), dim=-1)
+        return torch.where((ids != PAD_ID)[..., None], vectors, 0.0)
+
+    def features(self, ids: Tensor) -> Tensor:
+        """Return the sentence encoder's features [batch, feature] of ``ids`` [batch, length]."""
+        return self.encoder(self.embed(ids), ids != PAD_ID)
+
+    def draw_particles(self, num_particles: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Draw xi once and return Theta [particles, parameters] and Theta' [particles, parameters']."""
+        xi = self.recognition.sample_noise(num_particles, generator)
+        return self.recognition(xi), self.recognition_adv(xi)
+
+    def codes(self, features: Tensor, theta: Tensor) -> Tensor:
+        """Return Z [particles, batch, latent] of ``features`` [batch, feature] (E)."""
+        return self.particle_mlp(theta, features)
+
+    def perturb(self, codes: Tensor, features: Tensor, theta_adv: Tensor) -> Tensor:
+        """Return z' [particles, batch, latent]: E' on clean codes or on features, as its input size says."""
+        reads_codes = self.config.particle_adv.in_dim == self.config.particle.out_dim
+        return self.particle_mlp_adv(theta_adv, codes if reads_codes else features)
+
+    def word_logits(self, vectors: Tensor, word_ids: Tensor | None = None) -> Tensor:
+        """Compare position vectors [..., embedding] with the table: scaled cosines [..., vocab or choices]."""
+        table = self.embedding_table()
+        table = table if word_ids is None else table[word_ids]
+        return self.log_scale.exp() * vectors @ table.T
+
+    def decode_ids(self, codes: Tensor) -> Tensor:
+        """Return the most likely words, pads after the first end symbol: ids [..., length] of ``codes`` [..., latent]."""
+        logits = self.word_logits(self.decoder(codes))
+        logits[..., [PAD_ID, START_ID]] = -torch.inf
+        return words_until_end(logits.argmax(dim=-1))
+
+    @cached_property
+    def _state_names(self) -> frozenset[str]:
+        return frozenset(self.state_dict())
+
+    def save_pretrained(self, folder: str | Path, *, dtype: torch.dtype = torch.float16) -> None:
+        """Write ``config.json``, ``vocabulary.json``, ``model.safetensors`` and the trigram's files into ``folder``."""
+        path = Path(folder)
+        path.mkdir(parents=True, exist_ok=True)
+        config = {"format": FORMAT, **asdict(self.config)}
+        (path / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+        words = list(self.vocabulary.words[len(SPECIAL_WORDS) :])
+        (path / "vocabulary.json").write_text(json.dumps(words, ensure_ascii=False) + "\n", encoding="utf-8")
+        tensors = {name: value.detach().to(dtype).contiguous() for name, value in self.state_dict().items()}
+        save_file(tensors, path / "model.safetensors")
+        if self.language_model is not None:
+            self.language_model.save(path / "trigram")
+
+    @classmethod
+    def from_pretrained(cls, folder: str | Path) -> "TextAdversary":
+        """Read what ``save_pretrained`` wrote, strictly, as float32, in evaluation mode.
+
+        Raises:
+            ValueError: If a file is missing, or does not fit the others.
+        """
+        path = Path(folder)
+        for name in ("config.json", "vocabulary.json", "model.safetensors"):
+            if not (path / name).is_file():
+                raise ValueError(f"expected an adversary's folder with {name}, found none in {path}")
+        values = json.loads((path / "config.json").read_text(encoding="utf-8"))
+        if values.pop("format", None) != FORMAT:
+            raise ValueError(f"expected a config.json of format {FORMAT} in {path}")
+        vocabulary = Vocabulary(json.loads((path / "vocabulary.json").read_text(encoding="utf-8")))
+        has_trigram = (path / "trigram").is_dir()
+        language_model = TrigramLanguageModel.load(path / "trigram") if has_trigram else None
+        model = cls(TextAdversaryConfig.from_dict(values), vocabulary, language_model)
+        tensors = {name: value.float() for name, value in load_file(path / "model.safetensors").items()}
+        try:
+            model.load_state_dict(tensors, strict=True)
+        except RuntimeError as error:
+            raise ValueError(f"expected the weights of this config in {path / 'model.safetensors'}: {error}") from None
+        return model.eval()
+
+    def with_num_particles(self, num_particles: int) -> "TextAdversary":
+        """Change M for this run; the networks are shared, any M can be drawn."""
+        self.config = replace(self.config, num_particles=num_particles)
+        return self
