@@ -16,7 +16,7 @@ _SPLIT_NAMES = {
     "testing": "test",
 }
 _SHARD = re.compile(r"-\d{5}-of-(\d{5})$")
-_HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
+_HUB_ID = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")
 
 
 def canonical_split(split: str) -> str:
@@ -34,7 +34,7 @@ def read_table(source: str, split: str) -> Table:
     Args:
         source: A file (then ``split`` is not consulted), a folder whose file names contain the split's name, a folder
             written by ``datasets.save_to_disk``, or a hub id.
-        split: ``train``, ``dev`` (also ``validation``) or ``test``, or a longer part of the file's name (``snli_test``).
+        split: ``train``, ``dev`` (also ``validation``) or ``test``, or a longer part of a file's name (``snli_test``).
 
     Raises:
         ValueError: If there is no such source or split, or if a folder holds several data sets with that split.

@@ -4,8 +4,10 @@ import hashlib
 import json
 import math
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from textsem.data.demo import read_demo
 from textsem.data.hub import SNLI, DataUnavailableError, read_snli
@@ -17,7 +19,9 @@ __all__ = ["DATA_VARIABLE", "DataIdentity", "NliData", "load_nli", "nli_from_tab
 
 DATA_VARIABLE = "TEXTSEM_DATA"
 
-_UNLABELLED = {"", "-", "-1"}
+_UNLABELLED = {"", "-", "-1", "-1.0"}
+# Tables with gaps often keep whole numbers as 1.0.
+_WHOLE = re.compile(r"(\d+)(\.0+)?")
 
 
 @dataclass(frozen=True)
@@ -73,7 +77,7 @@ def load_nli(
     Args:
         source: A file (parquet, jsonl, csv, tsv, SNLI's own jsonl and txt), a folder of splits, a folder written by
             ``datasets.save_to_disk``, or a hub id.  None: what the environment variable TEXTSEM_DATA names; else SNLI
-            from the local cache; else SNLI from the hub, giving up within 5 seconds; else the demo pairs, with a notice.
+            from the local cache; else SNLI from the hub, giving up within 5 seconds; else the demo pairs and a notice.
         split: ``train``, ``dev`` (also ``validation``), ``test``, or a longer part of a file's name.
         limit: Number of labelled pairs to keep, from the start; 0 keeps all.
         label_order: What label numbers 0, 1, 2 mean where the data does not name them; SNLI's order if None.
@@ -88,6 +92,8 @@ def load_nli(
         return nli_from_table(read_table(source, split), limit=limit, label_order=label_order)
     named = os.environ.get(DATA_VARIABLE)
     if named:
+        if not Path(named).expanduser().exists():
+            raise ValueError(f"expected an existing file or folder in {DATA_VARIABLE}, got {named!r}")
         try:
             return nli_from_table(read_table(named, split), limit=limit, label_order=label_order)
         except ValueError as error:
@@ -102,9 +108,9 @@ def load_nli(
         )
     demo = read_demo()
     notice = (
-        f"SNLI's {split} split could not be read ({reason}). Using the {len(demo.columns['label'])} demo pairs that come "
-        f"with textsem instead: figures on them are no figures on SNLI. Name a file, a folder or {SNLI} as the data, "
-        f"or set {DATA_VARIABLE}."
+        f"SNLI's {split} split could not be read ({reason}). Using the {len(demo.columns['label'])} demo pairs that "
+        f"come with textsem instead: figures on them are no figures on SNLI. Name a file, a folder or {SNLI} as the "
+        f"data, or set {DATA_VARIABLE}."
     )
     return nli_from_table(demo, limit=limit, notice=notice)
 
@@ -166,14 +172,12 @@ def _is_unlabelled(raw: object) -> bool:
 
 def _label(raw: object, order: tuple[int, int, int], *, row: int, source: str, column: str) -> int:
     """Return the package's label; ``order`` says which class number each of ``LABEL_NAMES`` has in the data."""
-    number = None
     if isinstance(raw, str):
         known = label_id(raw)
         if known is not None:
             return known
-        number = int(raw) if raw.strip().isdecimal() else None
-    elif isinstance(raw, int | float) and not isinstance(raw, bool) and raw == int(raw):
-        number = int(raw)
+    whole = None if isinstance(raw, bool) else _WHOLE.fullmatch(str(raw).strip())
+    number = None if whole is None else int(whole[1])
     if number not in order:
         raise ValueError(
             f"expected {', '.join(LABEL_NAMES)} (any case, also e, n, c), 0, 1, 2, or for no label -1, '-' or nothing, "

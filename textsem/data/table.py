@@ -4,6 +4,7 @@ import csv
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -142,24 +143,22 @@ def _csv_rows(path: Path, *, tabs: bool) -> list[dict[str, object]]:
         lines.seek(0)
         # SNLI's and GLUE's tab files leave quotation marks as they are, also single ones inside a sentence.
         raw = tabs and "sentence2" in header.lower()
-        reader = csv.DictReader(
+        reader = csv.reader(
             lines,
             delimiter="\t" if tabs else ",",
             quoting=csv.QUOTE_NONE if raw else csv.QUOTE_MINIMAL,
-            restkey="",
             strict=True,
         )
         rows: list[dict[str, object]] = []
         try:
-            for row in reader:
-                if "" in row and "" not in (reader.fieldnames or ()):
-                    raise ValueError(
-                        f"expected {len(reader.fieldnames or ())} fields on line {reader.line_num} of {str(path)!r}, got "
-                        f"{len(row) - 1 + len(row[''])}"
-                    )
-                rows.append(dict(row))
+            names = next(reader, [])
+            for fields in reader:
+                where = f"line {reader.line_num} of {str(path)!r}"
+                if len(fields) > len(names):
+                    raise ValueError(f"expected {len(names)} fields on {where}, got {len(fields)}")
+                if fields:
+                    rows.append(dict(zip_longest(names, fields)))
         except csv.Error as error:
-            raise ValueError(
-                f"expected well-formed text before line {reader.line_num} of {str(path)!r}, got {error}"
-            ) from error
+            where = f"line {reader.line_num} of {str(path)!r}"
+            raise ValueError(f"expected well-formed fields up to {where}, got {error}") from error
     return rows
