@@ -2,8 +2,8 @@
 
 import hashlib
 import random
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -27,6 +27,7 @@ class FakeData:
     premises: Sequence[str]
     hypotheses: Sequence[str]
     labels: Sequence[int]
+    problems: Mapping[int, str] = field(default_factory=dict)
 
 
 class FakeTarget:

@@ -148,6 +148,14 @@ def test_row_that_the_target_refuses_becomes_an_error_and_the_run_goes_on() -> N
     assert results[:50] + results[51:] == clean[:50] + clean[51:]
 
 
+def test_pair_with_a_problem_is_an_error_and_is_never_asked() -> None:
+    target, sink, data = FakeTarget(), ListSink(), fake_data(100)
+    run_attack(replace(data, problems={7: "no premise"}), target, FakeSource(), CONFIG, sink)
+    assert (sink.results[7].status, sink.results[7].message) == ("error", "no premise")
+    assert data.premises[7] not in [premise for premise, _ in target.rows]
+    assert [r for r in sink.results if r.index != 7] == [r for r in run().results if r.index != 7]
+
+
 def test_error_in_the_middle_of_a_search_reports_the_rows_sent() -> None:
     clean = run().results
     victim = next(r for r in clean if r.status == "success" and r.queries >= 3)

@@ -1,7 +1,7 @@
 """What happens to pairs that are attacked together: the check of the unchanged ones; then candidates and queries."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -30,6 +30,11 @@ class PairData(Protocol):
     @property
     def labels(self) -> Sequence[int]:
         """Gold labels as indices into the target's ``label_names``."""
+        ...
+
+    @property
+    def problems(self) -> Mapping[int, str]:
+        """What is wrong with a pair that cannot be asked (a sentence is missing), by its position."""
         ...
 
 

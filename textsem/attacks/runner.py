@@ -147,7 +147,9 @@ def _attack_chunk(
     def report_checked(result: AttackResult, message: str, rows_sent: int) -> AttackResult:
         return replace(result, status="error", message=message, queries=rows_sent)
 
-    checked = _whole_or_halves(indices, check, report_unchecked, counted)
+    sound = [i for i in indices if i not in data.problems]
+    checked = [report_unchecked(i, data.problems[i], 0) for i in indices if i in data.problems]
+    checked += _whole_or_halves(sound, check, report_unchecked, counted)
     attacked = _whole_or_halves([r for r in checked if r.status == "failed"], attack, report_checked, counted)
     return sorted([r for r in checked if r.status != "failed"] + attacked, key=lambda r: r.index)
 
