@@ -62,7 +62,8 @@ def fooling_loss(logits: Tensor, labels: Tensor) -> Tensor:
     log_probabilities = logits.log_softmax(dim=-1)
     best = _split(logits, labels)[1].argmax(dim=-1, keepdim=True)
     rest: Tensor = torch.logsumexp(log_probabilities.scatter(-1, best, -torch.inf), dim=-1)
-    return rest.clamp_min(math.log(PROBABILITY_FLOOR))
+    floored: Tensor = rest.clamp_min(math.log(PROBABILITY_FLOOR))
+    return floored
 
 
 def margin_loss(logits: Tensor, labels: Tensor) -> Tensor:
@@ -96,7 +97,7 @@ def linf(difference: Tensor) -> Tensor:
 
 def rms(difference: Tensor) -> Tensor:
     """Return the root of the mean square of x' - x over its last dimension."""
-    return l2(difference) / difference.shape[-1] ** 0.5
+    return l2(difference) / math.sqrt(difference.shape[-1])
 
 
 def mse(difference: Tensor) -> Tensor:
