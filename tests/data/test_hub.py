@@ -13,11 +13,13 @@ from textsem.data import hub
 from textsem.data.demo import DEMO_SOURCE
 from textsem.data.nli import DATA_VARIABLE, load_nli
 
+OFFLINE_VARIABLES = ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE", "TRANSFORMERS_OFFLINE")
+
 
 @pytest.fixture(autouse=True)
 def empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A machine without SNLI, on which the hub may be asked."""
-    for name in (DATA_VARIABLE, "HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE", "HTTP_PROXY", "http_proxy"):
+    for name in (DATA_VARIABLE, *OFFLINE_VARIABLES, "HTTP_PROXY", "http_proxy"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HF_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("HF_DATASETS_CACHE", str(tmp_path / "cache"))
@@ -95,7 +97,7 @@ def test_unreachable_hub_ends_in_the_demo_pairs(monkeypatch: pytest.MonkeyPatch)
     assert "cannot reach" in data.notice
 
 
-@pytest.mark.parametrize("variable", ["HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE"])
+@pytest.mark.parametrize("variable", OFFLINE_VARIABLES)
 def test_offline_variable_forbids_the_hub(
     black_hole: threading.Event, monkeypatch: pytest.MonkeyPatch, variable: str
 ) -> None:
@@ -121,7 +123,11 @@ def test_demo_pairs_are_no_training_data(monkeypatch: pytest.MonkeyPatch) -> Non
         load_nli(None, split="train")
 
 
-def test_local_cache_is_read_without_asking_the_hub(black_hole: threading.Event, empty_cache: Path) -> None:
+def test_local_cache_is_read_without_asking_the_hub(
+    black_hole: threading.Event, empty_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Asking the hub would be noticed at once, but then be waited for.
+    monkeypatch.setattr(hub, "CACHE_SECONDS", 30.0)
     fill_cache(empty_cache, ["unlabelled", "zero", "one", "two"])
     data = load_nli(None)
     assert not black_hole.is_set()

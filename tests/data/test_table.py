@@ -9,7 +9,7 @@ from textsem.data.table import column_of, read_file
 
 ROWS = [
     ("A dog, wet, runs.", 'The dog is "wet".', "entailment"),
-    ('A "stop sign.', "It is Sunday.", "neutral"),
+    ('"Stop sign here.', "It is Sunday.", "neutral"),
     ("Zoë sleeps.", "Zoë is awake.", "contradiction"),
 ]
 SNLI_COLUMNS = ("gold_label", "sentence1_parse", "sentence1", "sentence2", "label1")

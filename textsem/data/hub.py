@@ -47,7 +47,7 @@ def read_snli(split: str) -> Table:
     if not reasons:
         reasons.append("no local copy")
     if _is_offline():
-        reasons.append("the hub may not be asked (HF_HUB_OFFLINE or HF_DATASETS_OFFLINE is set)")
+        reasons.append("the hub may not be asked (an environment variable sets it offline)")
         raise DataUnavailableError("; ".join(reasons))
     try:
         return _run_reader(SNLI, split, mode="stream", variables={}, seconds=HUB_SECONDS)
@@ -87,9 +87,9 @@ def _run_reader(name: str, split: str, *, mode: str, variables: Mapping[str, str
 
 
 def _is_offline() -> bool:
-    """Return whether the user forbade the hub, as `datasets` reads the two variables."""
-    flag = os.environ.get("HF_DATASETS_OFFLINE", os.environ.get("HF_HUB_OFFLINE", ""))
-    return flag.upper() in _TRUE
+    """Return whether the user forbade the hub, as `datasets` and huggingface_hub read the variables."""
+    hub = os.environ.get("HF_HUB_OFFLINE") or os.environ.get("TRANSFORMERS_OFFLINE") or ""
+    return os.environ.get("HF_DATASETS_OFFLINE", hub).upper() in _TRUE
 
 
 def _cache_folder() -> Path:
