@@ -6,6 +6,7 @@ from torch.distributions import Gamma, Normal
 
 from textsem.latent.particles import ParticleConfig, ParticleMLP
 from textsem.latent.posterior import (
+    add_code_noise,
     GammaPrior,
     conjugate_precision,
     gradient_precision,
@@ -137,3 +138,20 @@ def test_component_noise_has_variance_one_over_gamma() -> None:
     draws = sample_mixture(codes, num_draws=50, precision=gamma, generator=torch.Generator().manual_seed(0))
     assert draws[draws < 0].std().item() == pytest.approx(0.5, rel=0.03)
     assert draws[draws > 0].std().item() == pytest.approx(0.2, rel=0.03)
+
+
+def test_code_noise_has_the_share_of_the_length_that_was_asked_for() -> None:
+    generator = torch.Generator().manual_seed(3)
+    codes = 7.0 * torch.nn.functional.normalize(torch.randn(4000, 50, generator=generator), dim=-1)
+    share = (add_code_noise(codes, share=0.8, generator=generator) - codes).norm(dim=-1) / codes.norm(dim=-1)
+    # u ~ U(0, 0.8) times |n| / sqrt(50), whose mean is within 1% of one: mean 0.4, standard error 0.004.
+    torch.testing.assert_close(share.mean(), torch.tensor(0.4), atol=0.015, rtol=0)
+    assert share.max() < 0.8 * 1.6
+
+
+def test_without_code_noise_nothing_is_drawn() -> None:
+    generator = torch.Generator().manual_seed(3)
+    before = generator.get_state()
+    codes = torch.ones(2, 3)
+    assert add_code_noise(codes, share=0.0, generator=generator) is codes
+    assert torch.equal(before, generator.get_state())

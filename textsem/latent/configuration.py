@@ -38,6 +38,8 @@ class LearnerConfig:
         inversion_examples: Examples of the batch that each update inverts, drawn anew and scaled up; None: all.
         mixture: ``draw`` one particle per example (Eq. 3), or the ``mean`` of the codes (reading 11).
         component_noise: Add noise of variance 1 / gamma to the draws (reading 11).
+        code_noise: Longest isotropic noise on the drawn clean codes in training, as a share of their length: each
+            example's own share is uniform below it, so that the decoder learns what lies around a code; 0: none.
         perturbation_input: E' reads the clean ``code`` or the ``features`` (reading 12).
         direction: Moves along ``sign`` (u) or along the ``basis`` (reading 17).
         gbsm_rate: Step of theta' on the sum of squares.
@@ -74,6 +76,7 @@ class LearnerConfig:
     inversion_examples: int | None = None
     mixture: Literal["draw", "mean"] = "draw"
     component_noise: bool = False
+    code_noise: float = 0.0
     perturbation_input: Literal["code", "features"] = "code"
     direction: Direction = "sign"
     gbsm_rate: float = 1e-4

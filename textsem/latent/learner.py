@@ -17,7 +17,7 @@ from textsem.latent.inference import CleanHalf, choose_prior_mean, infer, update
 from textsem.latent.kernels import code_kernel, weight_kernel
 from textsem.latent.networks import Learner
 from textsem.latent.objective import gate, gated_loss
-from textsem.latent.posterior import mixture_mean, sample_mixture
+from textsem.latent.posterior import add_code_noise, mixture_mean, sample_mixture
 from textsem.latent.problem import Phase, Problem
 from textsem.latent.recognition import recognition_fit
 from textsem.latent.state import LearnerState, ParticleState
@@ -88,7 +88,7 @@ def compute_update(
     theta = learner.recognition(xi)
     features = problem.features(batch)
     codes = learner.particles(theta, features)
-    z = _draw(codes, state.clean.gamma, config, generator)
+    z = add_code_noise(_draw(codes, state.clean.gamma, config, generator), share=config.code_noise, generator=generator)
     objective = problem.reconstruction(problem.decode(z), batch).mean()
     losses = {"reconstruction": objective.detach()}
     new_state = replace(state, step=state.step + 1)

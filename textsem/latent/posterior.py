@@ -15,6 +15,7 @@ from torch import Tensor
 
 __all__ = [
     "GammaPrior",
+    "add_code_noise",
     "conjugate_precision",
     "gradient_precision",
     "invert",
@@ -178,6 +179,31 @@ def sample_mixture(
         return draws
     noise = torch.randn(draws.shape, generator=generator, device=generator.device).to(draws)
     return draws + noise / precision[picks].sqrt()[:, :, None]
+
+
+def add_code_noise(codes: Tensor, *, share: float, generator: torch.Generator) -> Tensor:
+    """Move codes by isotropic noise whose length is a random share of their own.
+
+        z + u |z| n / sqrt(d),   u ~ U(0, share),   n ~ N(0, I)
+
+    A decoder trained on such codes answers for a ball around each code and not for a point; drawing the size too keeps
+    the centre of the ball among what it sees.
+
+    Args:
+        codes: [batch, latent].
+        share: Largest share, at least 0; at 0 nothing is drawn.
+        generator: Draws sizes and noise.
+
+    Returns:
+        [batch, latent].
+    """
+    if share == 0:
+        return codes
+    B, d = codes.shape
+    device = generator.device
+    size = share * torch.rand(B, 1, generator=generator, device=device).to(codes)
+    noise = torch.randn(B, d, generator=generator, device=device).to(codes)
+    return codes + size * codes.detach().norm(dim=-1, keepdim=True) * noise / d**0.5
 
 
 def mixture_mean(codes: Tensor) -> Tensor:
