@@ -1,0 +1,172 @@
+"""The one place where queries are counted, access is limited, and answers are checked."""
+
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from textsem.protocols import Access, GradientTarget, Target
+
+__all__ = ["MeteredTarget", "Phase", "QueryCounts", "check_probabilities"]
+
+Phase = Literal["training", "attack"]
+
+# Half-precision softmax and callables that round to a few digits still pass; logits do not.
+_SUM_TOLERANCE = 1e-2
+
+
+@dataclass
+class QueryCounts:
+    """What one phase asked of the target.
+
+    Args:
+        rows_requested: Rows asked for by the caller.
+        rows_sent: Rows that reached the target (soft-word rows of gradient access included).
+        distinct_rows: Different pairs among the rows sent (each soft-word row counts as different).
+        cache_hits: Rows answered from memory, repeats within one call included.
+    """
+
+    rows_requested: int = 0
+    rows_sent: int = 0
+    distinct_rows: int = 0
+    cache_hits: int = 0
+
+    def to_dict(self) -> dict[str, int]:
+        """Return the counts by name."""
+        return asdict(self)
+
+
+class MeteredTarget:
+    """Pass on to a target what its access allows, count the rows, and check what comes back.
+
+    Args:
+        target: Any target.
+        access: ``score`` passes probabilities on; ``label`` only the predicted class, as a one-hot row; ``gradient``
+            probabilities, and logits that can be differentiated.
+        cache_size: Most pairs whose answers are remembered, the least recently used forgotten first; 0 for none.
+
+    Raises:
+        ValueError: If ``access`` is unknown, or ``gradient`` for a target that is not word-level in this process.
+    """
+
+    def __init__(self, target: Target, *, access: Access = "score", cache_size: int = 100_000) -> None:
+        if access not in get_args(Access):
+            raise ValueError(f"expected access to be one of {', '.join(get_args(Access))}, got {access!r}")
+        if access == "gradient" and not _has_gradient(target):
+            kind = type(target).__name__
+            raise ValueError(f"expected a word-level target in the same process for gradient access, got {kind}")
+        self.target = target
+        self.access: Access = access
+        self.cache_size = cache_size
+        self.label_names = tuple(target.label_names)
+        self.phase: Phase = "attack"
+        self.counts: dict[Phase, QueryCounts] = {"training": QueryCounts(), "attack": QueryCounts()}
+        self._seen: dict[Phase, set[int]] = {"training": set(), "attack": set()}
+        self._cache: OrderedDict[tuple[str, str], Tensor] = OrderedDict()
+
+    @contextmanager
+    def counting(self, phase: Phase) -> Iterator["MeteredTarget"]:
+        """Count what is asked inside the ``with`` block to ``phase`` (outside: ``attack``)."""
+        if phase not in self.counts:
+            raise ValueError(f"expected phase to be one of {', '.join(self.counts)}, got {phase!r}")
+        before, self.phase = self.phase, phase
+        try:
+            yield self
+        finally:
+            self.phase = before
+
+    def predict(self, premises: Sequence[str], hypotheses: Sequence[str]) -> Tensor:
+        """Return probabilities [batch, classes] (one-hot under label access), float32 on the CPU.
+
+        Raises:
+            ValueError: If the numbers of premises and hypotheses differ, or the target's answer is not one of
+                probabilities.
+        """
+        pairs = list(zip(premises, hypotheses, strict=True))
+        counts = self.counts[self.phase]
+        counts.rows_requested += len(pairs)
+        known = {pair: self._cache[pair] for pair in pairs if pair in self._cache}
+        unknown = list(dict.fromkeys(pair for pair in pairs if pair not in known)) if self.cache_size else pairs
+        counts.cache_hits += len(pairs) - len(unknown)
+        if unknown:
+            answer = self._ask(unknown)
+            if not self.cache_size:
+                return answer
+            known.update(zip(unknown, answer, strict=True))
+        self._remember(known)
+        if not pairs:
+            return torch.empty(0, len(self.label_names))
+        return torch.stack([known[pair] for pair in pairs])
+
+    def logits_from_soft_words(
+        self, premises: Sequence[str], word_ids: Tensor, weights: Tensor, mask: Tensor, words: Sequence[str]
+    ) -> Tensor:
+        """Return the target's logits of soft hypotheses; see ``GradientTarget``.  Every row counts as sent.
+
+        Raises:
+            ValueError: If access is not ``gradient``.
+        """
+        if self.access != "gradient" or not isinstance(self.target, GradientTarget):
+            raise ValueError(
+                "expected gradient access, which is for word-level targets in the same process, "
+                f"got {self.access} access to {type(self.target).__name__}"
+            )
+        counts = self.counts[self.phase]
+        counts.rows_requested += len(premises)
+        counts.rows_sent += len(premises)
+        counts.distinct_rows += len(premises)
+        return self.target.logits_from_soft_words(premises, word_ids, weights, mask, words)
+
+    def _ask(self, pairs: list[tuple[str, str]]) -> Tensor:
+        counts, seen = self.counts[self.phase], self._seen[self.phase]
+        counts.rows_sent += len(pairs)
+        before = len(seen)
+        seen.update(map(hash, pairs))
+        counts.distinct_rows += len(seen) - before
+        answer = self.target.predict([premise for premise, _ in pairs], [hypothesis for _, hypothesis in pairs])
+        answer = check_probabilities(answer, num_rows=len(pairs), num_classes=len(self.label_names))
+        if self.access == "label":
+            answer = F.one_hot(answer.argmax(dim=-1), len(self.label_names)).float()
+        return answer
+
+    def _remember(self, answers: dict[tuple[str, str], Tensor]) -> None:
+        for pair, answer in answers.items():
+            self._cache[pair] = answer
+            self._cache.move_to_end(pair)
+        while len(self._cache) > self.cache_size:
+            self._cache.popitem(last=False)
+
+
+def check_probabilities(answer: object, *, num_rows: int, num_classes: int) -> Tensor:
+    """Return a target's answer as it is, detached, if it is one row of probabilities a pair.
+
+    Raises:
+        ValueError: If it is no float tensor [rows, classes] of finite values between 0 and 1 whose rows sum to one.
+    """
+    expected = f"expected the target to return probabilities [{num_rows}, {num_classes}] whose rows sum to one"
+    if not isinstance(answer, Tensor) or not answer.is_floating_point():
+        kind = f"a tensor of {answer.dtype}" if isinstance(answer, Tensor) else type(answer).__name__
+        raise ValueError(f"{expected}, got {kind}")
+    if list(answer.shape) != [num_rows, num_classes]:
+        raise ValueError(f"{expected}, got shape {list(answer.shape)}")
+    answer = answer.detach().float().cpu()
+    if not torch.isfinite(answer).all():
+        row = int((~torch.isfinite(answer)).any(dim=-1).nonzero()[0])
+        raise ValueError(f"{expected}, got {answer[row].tolist()} in row {row}")
+    is_wrong = ((answer.sum(dim=-1) - 1.0).abs() > _SUM_TOLERANCE) | (answer < 0.0).any(dim=-1)
+    if is_wrong.any():
+        row = int(is_wrong.nonzero()[0])
+        raise ValueError(f"{expected}, got {answer[row].tolist()} in row {row}")
+    return answer
+
+
+def _has_gradient(target: Target) -> bool:
+    """Tell whether soft words reach the target; another meter passes on only what its own access allows."""
+    if isinstance(target, MeteredTarget):
+        return target.access == "gradient"
+    return isinstance(target, GradientTarget)

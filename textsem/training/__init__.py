@@ -1,0 +1,1 @@
+"""Training: the adversary, its parts, and targets; exact resume."""

@@ -1,0 +1,97 @@
+"""What a target's training leaves for its reader: metrics, a curve, a model card."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from textsem.training.checkpoint import write_text
+
+__all__ = ["RunDescription", "write_card", "write_curve", "write_metrics"]
+
+
+@dataclass(frozen=True)
+class RunDescription:
+    """What a model card says that the training itself cannot know.
+
+    Args:
+        train_data: Name, split and size of the training pairs.
+        dev_data: Likewise of the pairs that chose the epoch.
+        test_data: Likewise of the pairs that were scored in the end.
+        command: The command that was run.
+        machine: Where it ran.
+    """
+
+    train_data: str = "not stated"
+    dev_data: str = "not stated"
+    test_data: str = "none"
+    command: str = "not stated"
+    machine: str = "not stated"
+
+
+def write_metrics(folder: Path, metrics: Sequence[Mapping[str, Any]]) -> None:
+    """Write ``metrics.jsonl``: one line an epoch."""
+    write_text(folder / "metrics.jsonl", "".join(json.dumps(dict(line)) + "\n" for line in metrics))
+
+
+def write_curve(folder: Path, metrics: Sequence[Mapping[str, Any]]) -> None:
+    """Draw training loss and development accuracy against epochs into ``curve.png``."""
+    from matplotlib.figure import Figure
+
+    epochs = [line["epoch"] for line in metrics]
+    figure = Figure(figsize=(6.0, 4.0), layout="constrained")
+    left = figure.subplots()
+    left.plot(epochs, [line["train_loss"] for line in metrics], "o-", color="tab:blue", label="training loss")
+    left.set_xlabel("epoch")
+    left.set_ylabel("training loss, nats a pair", color="tab:blue")
+    right = left.twinx()
+    right.plot(epochs, [100 * line["dev_accuracy"] for line in metrics], "s-", color="tab:red", label="dev accuracy")
+    right.set_ylabel("development accuracy, %", color="tab:red")
+    figure.savefig(folder / "curve.png", dpi=120)
+
+
+def write_card(
+    folder: Path, description: RunDescription, *, settings: Mapping[str, Any], figures: Mapping[str, Any]
+) -> None:
+    """Write the model card, ``README.md``.
+
+    Args:
+        folder: The model's folder.
+        description: Data, command and machine.
+        settings: Network and training settings, ``seed`` among the latter.
+        figures: Measured on the saved model: accuracies as shares, times in seconds.
+    """
+    rows = [f"| {name.replace('_', ' ')} | {_shown(name, value)} |" for name, value in figures.items()]
+    training = settings["training"]
+    lines = [
+        "# A target: word-level classifier of premise and hypothesis",
+        "",
+        "Gives the probabilities of entailment, neutral and contradiction, in this order.  Made to be attacked, not",
+        "to be relied upon.  Load it with `textsem.targets.loading.load_target`.",
+        "",
+        "| figure | value |",
+        "|---|---|",
+        *rows,
+        "",
+        f"- Training data: {description.train_data}",
+        f"- Chosen on: {description.dev_data}",
+        f"- Reported on: {description.test_data}",
+        f"- Command: `{description.command}`",
+        f"- Seed: {training['seed']}",
+        f"- Machine: {description.machine}",
+        "",
+        "Settings:",
+        "",
+        "```json",
+        json.dumps(dict(settings), indent=2),
+        "```",
+        "",
+    ]
+    write_text(folder / "README.md", "\n".join(lines))
+
+
+def _shown(name: str, value: object) -> str:
+    if name.endswith("accuracy") and isinstance(value, float):
+        return f"{100 * value:.2f}%"
+    return f"{value:.0f}" if isinstance(value, float) else str(value)
