@@ -1,0 +1,118 @@
+import subprocess
+import sys
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from types import ModuleType
+from typing import Any, get_args
+
+import pytest
+
+from textsem.evaluation.run import AttackSnliConfig, CandidatesFrom
+
+SCRIPT = Path(__file__).parents[2] / "scripts" / "attack_snli.py"
+SUMMARY = {
+    "n": 3,
+    "notice": "demo pairs",
+    "headline": "1 of 2 fell",
+    "statuses": {"success": 1, "failed": 1, "skipped": 1, "error": 0},
+    "rows_sent": 9,
+    "seconds": 1.5,
+    "first_error": None,
+}
+
+
+@pytest.fixture
+def script() -> ModuleType:
+    spec = spec_from_file_location("attack_snli_script", SCRIPT)
+    assert spec is not None
+    assert spec.loader is not None
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def configs(monkeypatch: pytest.MonkeyPatch) -> list[AttackSnliConfig]:
+    """Put a function that remembers its config in the place of the attack."""
+    seen: list[AttackSnliConfig] = []
+
+    def attack(config: AttackSnliConfig, *, show_progress: bool) -> dict[str, Any]:
+        seen.append(config)
+        return dict(SUMMARY)
+
+    monkeypatch.setattr("textsem.evaluation.run.attack_snli", attack)
+    return seen
+
+
+def test_without_options_the_defaults_of_the_library_hold(script: ModuleType, configs: list[AttackSnliConfig]) -> None:
+    assert script.main([]) == 0
+    assert configs == [AttackSnliConfig()]
+    assert (configs[0].limit, configs[0].max_queries, configs[0].output) == (300, 100, "runs/attack_snli")
+
+
+def test_every_option_reaches_its_field(script: ModuleType, configs: list[AttackSnliConfig]) -> None:
+    line = (
+        "--data d --split dev --limit 0 --target t --access label --max-queries 7 --model m --candidates-from clean "
+        "--output o --resume --seed 5 --device cpu --batch-size 8 --label-order contradiction neutral entailment "
+        "--eps 1.5 --max-edits 2 --num-candidates 9 --particles 10"
+    )
+    assert script.main(line.split()) == 0
+    assert configs == [
+        AttackSnliConfig(
+            data="d",
+            split="dev",
+            limit=0,
+            target="t",
+            access="label",
+            max_queries=7,
+            model="m",
+            candidates_from="clean",
+            output="o",
+            resume=True,
+            seed=5,
+            device="cpu",
+            batch_size=8,
+            label_order=("contradiction", "neutral", "entailment"),
+            eps=1.5,
+            max_edits=2,
+            num_candidates=9,
+            num_particles=10,
+        )
+    ]
+
+
+@pytest.mark.parametrize("name", get_args(CandidatesFrom))
+def test_every_source_can_be_chosen(script: ModuleType, name: str) -> None:
+    assert script.parse_options(["--candidates-from", name]) == {"candidates_from": name}
+
+
+def test_summary_tells_notice_headline_and_paths(
+    script: ModuleType, configs: list[AttackSnliConfig], capsys: pytest.CaptureFixture[str]
+) -> None:
+    script.main(["--output", "folder"])
+    assert capsys.readouterr().out.splitlines() == [
+        "notice: demo pairs",
+        "1 of 2 fell",
+        "3 pairs (1 success, 1 failed, 1 skipped), 9 rows sent, 1.5 s",
+        *(str(Path("folder", name)) for name in ("results.jsonl", "summary.json", "report.html")),
+    ]
+
+
+def test_error_is_one_line_and_exit_code_two(script: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
+    assert script.main(["--data", "no/such/file.jsonl"]) == 2
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert shown.err.startswith("error: expected an existing file or folder, or a hub id")
+    assert shown.err.count("\n") == 1
+
+
+def test_help_loads_nothing_heavy() -> None:
+    code = (
+        f"import runpy, sys; sys.argv = ['attack_snli.py', '--help']\n"
+        f"try: runpy.run_path({str(SCRIPT)!r}, run_name='__main__')\n"
+        f"except SystemExit as end: assert end.code == 0\n"
+        f"assert not {{'torch', 'numpy', 'datasets', 'transformers'}} & set(sys.modules)"
+    )
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert shown.returncode == 0, shown.stderr
+    assert "--candidates-from" in shown.stdout

@@ -1,0 +1,68 @@
+"""How far E' moves the codes of a data set: reading 21's noise level, and the codes of Fig. 5."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from textsem.latent.manifold import LatentNoise, latent_noise_level
+from textsem.model import TextAdversary
+from textsem.text.batches import encode_sentences
+from textsem.text.tokenization import tokenize
+
+__all__ = ["MeasuredCodes", "measure_codes"]
+
+# The spectral norm is taken over a batch and grows with it; 64 is the batch of Table 10.
+BATCH_SIZE = 64
+MAX_BATCHES = 8
+
+
+@dataclass(frozen=True)
+class MeasuredCodes:
+    """Codes before and after E', and how far apart they are.
+
+    Args:
+        noise: Mean over particles and batches.
+        clean: Z, [particles x sentences, latent].
+        perturbed: Z', same shape.
+    """
+
+    noise: LatentNoise
+    clean: Tensor
+    perturbed: Tensor
+
+
+@torch.no_grad()
+def measure_codes(
+    model: TextAdversary, hypotheses: Sequence[str], *, num_particles: int, seed: int
+) -> MeasuredCodes | None:
+    """Encode and perturb the first hypotheses that the model takes, at most 8 batches of 64.
+
+    Args:
+        model: The adversary.
+        hypotheses: Any; those without a word or with too many are left out.
+        num_particles: M.
+        seed: Draws the particles.
+
+    Returns:
+        None if no hypothesis fits.
+    """
+    max_length = model.config.max_length
+    sentences = [words for text in hypotheses if 0 < len(words := tokenize(text).words) <= max_length]
+    sentences = sentences[: BATCH_SIZE * MAX_BATCHES]
+    if not sentences:
+        return None
+    theta, theta_adv = model.draw_particles(num_particles, torch.Generator().manual_seed(seed))
+    features = model.features(encode_sentences(sentences, vocabulary=model.vocabulary, max_length=max_length))
+    clean = model.codes(features, theta)
+    perturbed = model.perturb(clean, features, theta_adv)
+    # A last batch that is not full would weigh as much as a full one; alone it is all there is.
+    size = min(BATCH_SIZE, len(sentences))
+    batches = [slice(start, start + size) for start in range(0, len(sentences) - size + 1, size)]
+    levels = [latent_noise_level(clean[:, batch], perturbed[:, batch]) for batch in batches]
+    noise = LatentNoise(
+        absolute=sum(level.absolute for level in levels) / len(levels),
+        relative=sum(level.relative for level in levels) / len(levels),
+    )
+    return MeasuredCodes(noise, clean.flatten(0, 1), perturbed.flatten(0, 1))

@@ -1,0 +1,235 @@
+"""The main job: attack a classifier on SNLI and leave results, summary and report in a folder."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import torch
+
+from textsem.attacks.candidates import CandidateSource, Constraint
+from textsem.attacks.chunk import AttackConfig
+from textsem.attacks.manifold import ManifoldConfig, ManifoldSource
+from textsem.attacks.runner import run_attack
+from textsem.constraints.fluency import FluencyConstraint
+from textsem.data.nli import NliData, load_nli
+from textsem.evaluation.codes import MeasuredCodes, measure_codes
+from textsem.evaluation.metrics import summarise
+from textsem.evaluation.report import headline, write_report
+from textsem.evaluation.results import (
+    RESULTS_NAME,
+    SUMMARY_NAME,
+    ResultsWriter,
+    RunFacts,
+    begin_run,
+    read_results,
+    resume_run,
+    write_summary,
+)
+from textsem.model import TextAdversary
+from textsem.outputs import AttackResult
+from textsem.protocols import Access
+from textsem.targets.loading import BUNDLED_FOLDER as BUNDLED_TARGET
+from textsem.targets.loading import load_target
+from textsem.targets.metering import MeteredTarget
+from textsem.text.labels import LABEL_NAMES
+
+__all__ = ["BUNDLED_MODEL", "FILE_NAMES", "AttackSnliConfig", "CandidatesFrom", "attack_snli"]
+
+BUNDLED_MODEL = Path(__file__).parent.parent / "assets" / "adversary"
+REPORT_NAME = "report.html"
+FILE_NAMES = (RESULTS_NAME, SUMMARY_NAME, REPORT_NAME)
+
+CandidatesFrom = Literal["adversarial", "clean", "isotropic", "neighbours", "reconstruction"]
+
+# What a line does not depend on: a run may be resumed with another value.
+NOT_BINDING = ("data", "split", "limit", "output", "resume", "device", "batch_size")
+
+
+@dataclass(frozen=True)
+class AttackSnliConfig:
+    """Every option of the main job.
+
+    Args:
+        data: A file, a folder of splits or a hub id; None for SNLI, or the demo pairs where SNLI is not to be had.
+        split: Which split.
+        limit: Number of pairs from the start; 0 for all.
+        target: ``bundled``, or a folder or hub id of a classifier.
+        access: ``score``, ``label`` or ``gradient``: what the target tells.
+        max_queries: Most rows sent to the target for the candidates of one pair.
+        model: ``bundled``, or the folder of an adversary.
+        candidates_from: ``adversarial`` for E', or one of the controls of METHOD section 6.
+        output: Folder for the results.
+        resume: Continue the run in that folder; otherwise it is begun anew.
+        seed: Seed of the run.
+        device: Where the target runs; None for a GPU if there is one.
+        batch_size: Most rows in one forward pass of the target.
+        label_order: Label names in the order of the target's outputs, where it calls them LABEL_0, LABEL_1, LABEL_2.
+        eps: Gate of Eq. 6: largest L2 distance of the embedded hypotheses; None for any.
+        max_edits: Most words that may change; None for any.
+        max_perplexity_ratio: How much less likely than the original a candidate may be under the adversary's trigram;
+            None for any.
+        num_candidates: Codes that are decoded for each pair.
+        num_particles: M; None for the adversary's own number.
+    """
+
+    data: str | None = None
+    split: str = "test"
+    limit: int = 300
+    target: str = "bundled"
+    access: Access = "score"
+    max_queries: int = 100
+    model: str = "bundled"
+    candidates_from: CandidatesFrom = "adversarial"
+    output: str = "runs/attack_snli"
+    resume: bool = False
+    seed: int = 0
+    device: str | None = None
+    batch_size: int = 64
+    label_order: tuple[str, ...] | None = None
+    eps: float | None = None
+    max_edits: int | None = 3
+    max_perplexity_ratio: float | None = 2.0
+    num_candidates: int = 200
+    num_particles: int | None = None
+
+    def __post_init__(self) -> None:
+        """Check what no part checks that is built from these options; a list of label names becomes a tuple."""
+        if self.label_order is not None:
+            object.__setattr__(self, "label_order", tuple(self.label_order))
+        if self.candidates_from not in get_args(CandidatesFrom):
+            names = ", ".join(get_args(CandidatesFrom))
+            raise ValueError(f"expected candidates_from to be one of {names}, got {self.candidates_from!r}")
+        for name in ("batch_size", "num_particles"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ValueError(f"expected {name} >= 1, got {value}")
+
+    def attack_config(self) -> AttackConfig:
+        """Return the part of the options that the attack loop reads."""
+        return AttackConfig(self.max_queries, self.num_candidates, self.eps, self.max_edits, self.seed)
+
+
+def attack_snli(config: AttackSnliConfig, *, show_progress: bool = False) -> dict[str, Any]:
+    """Attack a target on NLI pairs; write ``results.jsonl``, ``summary.json`` and ``report.html``.
+
+    Args:
+        config: The options.
+        show_progress: Draw a progress bar on standard error.
+
+    Returns:
+        What ``summary.json`` holds.
+
+    Raises:
+        ValueError: If an option, the data, the target or the adversary does not fit, or if the run to be resumed was
+            made with other settings.
+    """
+    attack_config = config.attack_config()
+    data = load_nli(config.data, split=config.split, limit=config.limit)
+    device = config.device or ("cuda" if torch.cuda.is_available() else "cpu")
+    loaded = load_target(config.target, device=device, batch_size=config.batch_size, label_order=config.label_order)
+    target = MeteredTarget(loaded, access=config.access)
+    model = TextAdversary.from_pretrained(_folder(config.model, BUNDLED_MODEL))
+    source = _source(config, model)
+    identity = {
+        "adversary": _identity(config.model, BUNDLED_MODEL),
+        "target": _identity(config.target, BUNDLED_TARGET),
+    }
+
+    folder = Path(config.output)
+    settings = {name: value for name, value in asdict(config).items() if name not in NOT_BINDING}
+    settings |= {"source": data.identity.source, "split": data.identity.split, "chunk_size": attack_config.chunk_size}
+    settings |= {"identity": identity}
+    if config.resume:
+        num_completed = _check_prefix(resume_run(folder, settings), data)
+    else:
+        num_completed = 0
+        begin_run(folder, settings)
+
+    with ResultsWriter(folder / RESULTS_NAME) as writer:
+        statistics = run_attack(
+            data,
+            target,
+            source,
+            attack_config,
+            writer,
+            constraints=_constraints(config, model),
+            num_completed=num_completed,
+            show_progress=show_progress,
+        )
+    results = read_results(folder / RESULTS_NAME)
+    measured = _measured(config, model, data)
+    facts = RunFacts(
+        settings=asdict(config),
+        seed=config.seed,
+        data={**asdict(data.identity), "dropped_unlabelled": data.dropped_unlabelled},
+        model=identity,
+        rows_sent=sum(r.queries + (r.prediction is not None) for r in results),
+        seconds=statistics.seconds,
+        pairs_per_second=statistics.pairs / statistics.seconds if statistics.seconds else 0.0,
+        latent_noise=asdict(measured.noise) if measured else None,
+        notice=data.notice,
+    )
+    metrics = summarise(results)
+    # Rows and candidates of this process alone: a resumed run did not count what came before it.
+    here = {"candidates": dict(statistics.candidates), "target": target.counts["attack"].to_dict()}
+    first_error = next((r.message for r in results if r.status == "error"), None)
+    metrics |= {"headline": headline(metrics), "first_error": first_error, "this_process": here}
+    summary = write_summary(folder / SUMMARY_NAME, metrics, facts)
+    write_report(
+        folder / REPORT_NAME,
+        summary,
+        results,
+        codes=(measured.clean, measured.perturbed) if measured else None,
+        notice=data.notice,
+    )
+    return summary
+
+
+def _folder(name: str, bundled: Path) -> Path:
+    return bundled if name == "bundled" else Path(name).expanduser()
+
+
+def _identity(name: str, bundled: Path) -> dict[str, str | None]:
+    """Return a model's name and the digest of its folder's weights and configs; no digest for a hub id."""
+    folder = _folder(name, bundled)
+    if not folder.is_dir():
+        return {"name": name, "sha256": None}
+    digest = hashlib.sha256()
+    for file in sorted([*folder.glob("*.json"), *folder.glob("*.safetensors"), *folder.glob("*/*.safetensors")]):
+        digest.update(file.relative_to(folder).as_posix().encode() + b"\0")
+        digest.update(hashlib.sha256(file.read_bytes()).digest())
+    return {"name": name, "sha256": digest.hexdigest()}
+
+
+def _source(config: AttackSnliConfig, model: TextAdversary) -> CandidateSource:
+    num_particles = config.num_particles or model.config.num_particles
+    return ManifoldSource(model, ManifoldConfig(config.candidates_from, num_particles=num_particles, seed=config.seed))
+
+
+def _measured(config: AttackSnliConfig, model: TextAdversary, data: NliData) -> MeasuredCodes | None:
+    """Return the codes that E' moved; the controls do not use it, so that its noise would say nothing about them."""
+    if config.candidates_from != "adversarial":
+        return None
+    num_particles = config.num_particles or model.config.num_particles
+    return measure_codes(model, data.hypotheses, num_particles=num_particles, seed=config.seed)
+
+
+def _constraints(config: AttackSnliConfig, model: TextAdversary) -> list[Constraint]:
+    if model.language_model is None or config.max_perplexity_ratio is None:
+        return []
+    return [FluencyConstraint(model.language_model, max_ratio=config.max_perplexity_ratio)]
+
+
+def _check_prefix(done: Sequence[AttackResult], data: NliData) -> int:
+    """Return how many pairs are done, after making sure that they are the data's first."""
+    for result in done[: len(data)]:
+        i = result.index
+        if (result.premise, result.hypothesis, result.label) != (
+            data.premises[i],
+            data.hypotheses[i],
+            LABEL_NAMES[data.labels[i]],
+        ):
+            raise ValueError(f"expected pair {i} of the data as in the run to be resumed, got another one")
+    return len(done)
