@@ -44,8 +44,8 @@ def measure(direction: Tensor, scales: list[float], **changed: object) -> Smooth
 
 
 def test_first_scale_that_changes_a_word_is_found() -> None:
-    # Coordinate 2 passes a half at a step of 0.5; a step of 2 would change it further, and must not be taken.
-    found = measure(along(0, 0, 7, 0), [0.2, 0.4, 0.7, 2.0])
+    # Coordinate 2 passes a half within a step of 0.7; a step of 2 changes coordinate 1 as well, and must not be taken.
+    found = measure(along(0, 4, 10, 0), [0.2, 0.4, 0.7, 2.0])
     torch.testing.assert_close(found.scales * MEAN_NORM, torch.tensor([0.7, 0.7]))
     assert found.changed_words.tolist() == [1, 1]
     assert [VOCABULARY.decode(row) for row in found.old_ids.tolist()] == [list("abc."), list("efg.")]
