@@ -47,6 +47,26 @@ def test_a_dependent_row_gives_zero_and_the_rows_after_it_keep_their_span() -> N
     torch.testing.assert_close(orthonormal_rows(torch.stack([rows, normal(4, 4)]))[0], expected)
 
 
+@pytest.mark.parametrize("rank", [1, 3, 8])
+def test_rows_of_low_rank_equal_classical_gram_schmidt(rank: int) -> None:
+    rows = normal(3, 12, rank) @ normal(3, rank, 14, seed=1)
+    rows[0, 4] = rows[0, 1] - 2 * rows[0, 0]
+    rows[1, 0] = 0
+    torch.testing.assert_close(orthonormal_rows(rows), torch.stack([classical(r) for r in rows]), atol=1e-7, rtol=0)
+
+
+def test_every_dependent_row_is_found_where_they_alternate() -> None:
+    rows = torch.eye(6, dtype=DOUBLE).repeat_interleave(2, dim=0)[None, :, :] @ normal(6, 12)
+    basis = orthonormal_rows(rows)[0]
+    assert torch.equal(basis[1::2], torch.zeros(6, 12, dtype=DOUBLE))
+    torch.testing.assert_close(basis[::2] @ basis[::2].T, torch.eye(6, dtype=DOUBLE))
+
+
+def test_rank_of_codes_is_seen_in_float32() -> None:
+    rows = (normal(2, 64, 40) @ normal(2, 40, 100, seed=1)).float()
+    assert (orthonormal_rows(rows).abs().sum(dim=2) > 0).sum(dim=1).tolist() == [40, 40]
+
+
 def test_more_rows_than_dimensions_are_rejected() -> None:
     with pytest.raises(ValueError, match="expected at most 3 rows of 3 dimensions, got 4"):
         orthonormal_rows(normal(1, 4, 3))

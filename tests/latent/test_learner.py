@@ -244,6 +244,7 @@ OTHER_VALUES: list[tuple[str, Any]] = [
     ("inversion_examples", 3),
     ("mixture", "mean"),
     ("component_noise", True),
+    ("code_noise", 0.3),
     ("perturbation_input", "features"),
     ("direction", "basis"),
     ("gbsm_rate", 1e-3),

@@ -6,8 +6,8 @@ from torch.distributions import Gamma, Normal
 
 from textsem.latent.particles import ParticleConfig, ParticleMLP
 from textsem.latent.posterior import (
-    add_code_noise,
     GammaPrior,
+    add_code_noise,
     conjugate_precision,
     gradient_precision,
     invert,

@@ -50,8 +50,9 @@ def nearest_neighbour_chain(codes: Tensor) -> Tensor:
 def orthonormal_rows(rows: Tensor) -> Tensor:
     """Orthonormalise rows in their order, as classical Gram-Schmidt does; a dependent row gives u = 0.
 
-    QR of the transposed rows, with the sign of diag(R) moved into Q.  QR would continue past a dependent row with an
-    arbitrary vector that later rows lose, so that case is orthogonalised row by row.
+    QR of the transposed rows, with the sign of diag(R) moved into Q.  In place of a dependent row QR puts an
+    arbitrary vector, which later rows lose; so dependent rows are found, moved to the end and the QR is repeated.
+    Codes of a layer of 40 units have rank 41 at most, so a batch of 64 always has dependent rows.
 
     Args:
         rows: [particles, rows, latent], at most ``latent`` rows.
@@ -65,29 +66,27 @@ def orthonormal_rows(rows: Tensor) -> Tensor:
     _, R, d = rows.shape
     if d < R:
         raise ValueError(f"expected at most {d} rows of {d} dimensions, got {R}")
-    norms = torch.linalg.vector_norm(rows, dim=2)
     # Rounding leaves a dependent row a residual of about d * eps of its norm.
-    tolerance = 10 * d * torch.finfo(rows.dtype).eps * norms
-    q, r = torch.linalg.qr(rows.mT)
-    heights = r.diagonal(dim1=1, dim2=2)
-    if bool((heights.abs() > tolerance).all()):
-        signed: Tensor = q * heights.sign()[:, None, :]
-        return signed.mT.contiguous()
-    return _row_by_row(rows, tolerance)
-
-
-def _row_by_row(rows: Tensor, tolerance: Tensor) -> Tensor:
-    """Gram-Schmidt with every projection taken twice, which keeps it orthogonal to rounding."""
-    basis = torch.zeros_like(rows)
-    for i in range(rows.shape[1]):
-        left = rows[:, i]
-        for _ in range(2):
-            left = left - torch.einsum("mb,mbd->md", torch.einsum("mbd,md->mb", basis, left), basis)
-        norm = torch.linalg.vector_norm(left, dim=1)
-        independent = norm > tolerance[:, i]
-        unit = left / torch.where(independent, norm, torch.ones_like(norm))[:, None]
-        basis[:, i] = torch.where(independent[:, None], unit, torch.zeros_like(unit))
-    return basis
+    tolerance = 10 * d * torch.finfo(rows.dtype).eps * torch.linalg.vector_norm(rows, dim=2)
+    is_dependent = torch.zeros(rows.shape[:2], dtype=torch.bool, device=rows.device)
+    while True:
+        order = is_dependent.to(torch.uint8).argsort(dim=1, stable=True)
+        q, r = torch.linalg.qr(rows.take_along_dim(order[:, :, None], dim=1).mT)
+        heights = r.diagonal(dim1=1, dim2=2)
+        kept = ~is_dependent.take_along_dim(order, dim=1)
+        is_low = kept & (heights.abs() <= tolerance.take_along_dim(order, dim=1))
+        if not bool(is_low.any()):
+            break
+        # The vectors before the first low one are right; all rows without a residual against them are dependent.
+        trusted = is_low.cumsum(dim=1) == 0
+        spanning = q * (trusted & kept)[:, None, :]
+        residual = torch.linalg.vector_norm(rows - rows @ spanning @ spanning.mT, dim=2)
+        is_first = is_low & (is_low.cumsum(dim=1) == 1)
+        found = (residual <= tolerance).take_along_dim(order, dim=1) & ~trusted
+        is_dependent = is_dependent | torch.zeros_like(is_dependent).scatter(1, order, found | is_first)
+    signs = torch.where(kept, heights.sign(), 0.0)
+    basis: Tensor = (q * signs[:, None, :]).mT
+    return torch.zeros_like(rows).scatter_(1, order[:, :, None].expand_as(rows), basis)
 
 
 def gram_schmidt(codes: Tensor) -> Tensor:

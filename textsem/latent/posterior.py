@@ -203,7 +203,7 @@ def add_code_noise(codes: Tensor, *, share: float, generator: torch.Generator) -
     device = generator.device
     size = share * torch.rand(B, 1, generator=generator, device=device).to(codes)
     noise = torch.randn(B, d, generator=generator, device=device).to(codes)
-    return codes + size * codes.detach().norm(dim=-1, keepdim=True) * noise / d**0.5
+    return codes + size * codes.detach().norm(dim=-1, keepdim=True) * noise / math.sqrt(d)
 
 
 def mixture_mean(codes: Tensor) -> Tensor:
