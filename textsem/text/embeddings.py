@@ -1,6 +1,7 @@
 """Word vectors from co-occurrence: the start of the embedding table, before the autoencoder trains it."""
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,6 +12,7 @@ from textsem.text.vocabulary import END_ID, START_ID, UNKNOWN_ID, Vocabulary
 __all__ = ["cooccurrence_embeddings", "random_embeddings"]
 
 WINDOW = (-2, -1, 1, 2)
+SMALLEST_NORM = 1e-6  # a word that never occurs has a row of zeros, up to rounding
 CONTEXT_POWER = 0.75  # Levy, Goldberg & Dagan 2015, Sec. 3.2: smooths the context distribution
 
 
@@ -38,13 +40,20 @@ def cooccurrence_embeddings(
 
     Returns:
         Unit-length rows, [vocab, embedding], float32.
+
+    Raises:
+        ValueError: If there is no sentence, or if ``dim`` is above the number of ids.
     """
     from scipy.sparse import csr_matrix
     from sklearn.utils.extmath import randomized_svd
 
     V = vocabulary.size
+    if dim > V:
+        raise ValueError(f"expected dim of at most {V}, one for each id, got {dim}")
     counts = _count_contexts(sentences, vocabulary)
     total = counts.sum()
+    if not total:
+        raise ValueError("expected at least one sentence, got none")
     word = np.asarray(counts.sum(axis=1)).ravel()
     context = np.asarray(counts.sum(axis=0)).ravel() ** CONTEXT_POWER
     context *= total / context.sum()
@@ -55,13 +64,13 @@ def cooccurrence_embeddings(
     seed = int(torch.randint(2**31 - 1, (), generator=generator))
     U, S, _ = randomized_svd(ppmi, n_components=dim, random_state=seed)
     table = torch.from_numpy(U * np.sqrt(S)).float()
-    never_seen = table.norm(dim=-1) < 1e-6
+    never_seen = table.norm(dim=-1) < SMALLEST_NORM
     never_seen[[END_ID, UNKNOWN_ID]] = True  # these two stand for no word: any direction of their own will do
     table = torch.where(never_seen[:, None], random_embeddings(V, dim, generator=generator), table)
     return torch.nn.functional.normalize(table, dim=-1)
 
 
-def _count_contexts(sentences: Iterable[Sequence[str]], vocabulary: Vocabulary):  # type: ignore[no-untyped-def]
+def _count_contexts(sentences: Iterable[Sequence[str]], vocabulary: Vocabulary) -> Any:
     """Count how often each word has each word at each offset; sparse [vocab, offsets * vocab]."""
     from scipy.sparse import coo_matrix
 
