@@ -1,6 +1,7 @@
 """The CNN sentence encoder of Table 10: convolutions over a ``length x embedding`` matrix, then dense layers."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -35,7 +36,10 @@ class CNNEncoder(nn.Module):
     """Read a sentence at once: convolutions over positions, all positions flattened, dense layers.
 
     Table 10 (feature extractor, SNLI: input 10 x 100, hidden [40, 40], output 100).  Positions are not pooled: a code
-    that the sentence has to come back from must know the order of its words.
+    that the sentence has to come back from must know the order of its words.  GELU follows every layer but the last.
+
+    Args:
+        config: Shape of the encoder.
     """
 
     def __init__(self, config: CNNEncoderConfig) -> None:
@@ -44,11 +48,10 @@ class CNNEncoder(nn.Module):
         self.feature_dim = config.feature_dim
         widths = [config.embedding_dim] + [config.channels] * config.num_layers
         self.convolutions = nn.ModuleList(
-            nn.Conv1d(a, b, config.kernel_size, padding=config.kernel_size // 2)
-            for a, b in zip(widths[:-1], widths[1:], strict=True)
+            nn.Conv1d(a, b, config.kernel_size, padding=config.kernel_size // 2) for a, b in pairwise(widths)
         )
         dims = [config.channels * config.length, *config.hidden, config.feature_dim]
-        self.dense = nn.ModuleList(nn.Linear(a, b) for a, b in zip(dims[:-1], dims[1:], strict=True))
+        self.dense = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(dims))
 
     def forward(self, embedded: Tensor, mask: Tensor) -> Tensor:
         """Return features.
@@ -64,7 +67,7 @@ class CNNEncoder(nn.Module):
         for i, convolution in enumerate(self.convolutions):
             out = nn.functional.gelu(convolution(hidden))
             hidden = hidden + out if i else out
-        hidden = hidden.flatten(start_dim=-2)
-        for layer in self.dense:
-            hidden = nn.functional.gelu(layer(hidden))
-        return hidden
+        features: Tensor = hidden.flatten(start_dim=-2)
+        for i, layer in enumerate(self.dense):
+            features = layer(nn.functional.gelu(features) if i else features)
+        return features
