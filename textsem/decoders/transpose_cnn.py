@@ -35,6 +35,9 @@ class TransposeCNNDecoder(nn.Module):
 
     Table 10, decoder (i); METHOD reading "words by similarity to the embedding table": the caller compares the vectors
     with the table.
+
+    Args:
+        config: Shape of the decoder.
     """
 
     def __init__(self, config: TransposeCNNDecoderConfig) -> None:
@@ -61,4 +64,4 @@ class TransposeCNNDecoder(nn.Module):
             out = nn.functional.gelu(layer(inner))
             hidden = hidden + out if self.config.has_norm else out
         vectors = nn.functional.normalize(self.out(hidden.transpose(-1, -2)), dim=-1)
-        return vectors.unflatten(0, lead)
+        return vectors.reshape(*lead, self.length, self.config.embedding_dim)
