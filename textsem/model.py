@@ -1,12 +1,13 @@
 """TextAdversary: the one object that is trained, saved, loaded and shared."""
 
 import json
+import math
 from dataclasses import asdict, dataclass, replace
-from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeVar
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
@@ -14,14 +15,19 @@ from textsem.decoders.transpose_cnn import TransposeCNNDecoder, TransposeCNNDeco
 from textsem.encoders.cnn import CNNEncoder, CNNEncoderConfig
 from textsem.latent.particles import ParticleConfig, ParticleMLP
 from textsem.latent.recognition import RecognitionConfig, RecognitionNetwork
-from textsem.text.batches import words_until_end
 from textsem.text.ngram import TrigramLanguageModel
-from textsem.text.vocabulary import PAD_ID, SPECIAL_WORDS, START_ID, Vocabulary
+from textsem.text.similarity import most_similar_words
+from textsem.text.vocabulary import PAD_ID, SPECIAL_WORDS, Vocabulary
 
 __all__ = ["DECODERS", "TextAdversary", "TextAdversaryConfig"]
 
 FORMAT = "textsem-adversary-1"
+FILE_NAMES = ("config.json", "vocabulary.json", "model.safetensors")
 INITIAL_LOGIT_SCALE = 12.0  # cosines lie within 1; the scale makes a softmax over 11,000 words sharp enough to learn
+DECODED_ROWS = 128  # decoded at a time: cosines with 11,000 words take 44 kB a position
+
+Module = TypeVar("Module", bound=nn.Module)
+Json = TypeVar("Json", dict[str, Any], list[Any])
 
 DECODERS: dict[str, tuple[type[TransposeCNNDecoder], type[TransposeCNNDecoderConfig]]] = {
     "transpose_cnn": (TransposeCNNDecoder, TransposeCNNDecoderConfig),
@@ -46,6 +52,7 @@ class TextAdversaryConfig:
         spread_adv: The same for E'.
         bank_size: Training sentences whose features are kept, so that at attack time U comes from a frozen bank of
             training codes and never from the other inputs of a batch (reading 13).
+        perturbation_input: E' reads the clean ``code`` or the ``features`` (reading 12).
     """
 
     max_length: int
@@ -60,6 +67,24 @@ class TextAdversaryConfig:
     spread: float = 0.01
     spread_adv: float = 0.01
     bank_size: int = 4096
+    perturbation_input: Literal["code", "features"] = "code"
+
+    def __post_init__(self) -> None:
+        """Check that the parts fit together."""
+        length, width, code = self.max_length + 1, self.encoder.feature_dim, self.particle.out_dim
+        if self.perturbation_input not in ("code", "features"):
+            raise ValueError(f"expected perturbation_input code or features, got {self.perturbation_input!r}")
+        for name, size, expected in (
+            ("encoder.length", self.encoder.length, length),
+            ("decoder.length", self.decoder.length, length),
+            ("decoder.embedding_dim", self.decoder.embedding_dim, self.encoder.embedding_dim),
+            ("particle.in_dim", self.particle.in_dim, width),
+            ("particle_adv.in_dim", self.particle_adv.in_dim, code if self.perturbation_input == "code" else width),
+            ("particle_adv.out_dim", self.particle_adv.out_dim, code),
+            ("decoder.latent_dim", self.decoder.latent_dim, code),
+        ):
+            if size != expected:
+                raise ValueError(f"expected {name} of {expected}, as the other parts say, got {size}")
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "TextAdversaryConfig":
@@ -68,13 +93,13 @@ class TextAdversaryConfig:
         Raises:
             ValueError: If a key is missing or unknown.
         """
-        nested: dict[str, type] = {"encoder": CNNEncoderConfig, "particle": ParticleConfig}
-        nested |= {"particle_adv": ParticleConfig, "decoder": DECODERS[values.get("decoder_name", "transpose_cnn")][1]}
         try:
-            parts = {key: kind(**_tuples(values[key])) for key, kind in nested.items()}
-            return cls(**_tuples({key: value for key, value in values.items() if key not in nested}), **parts)
-        except (TypeError, KeyError) as error:
-            raise ValueError(f"expected the keys of TextAdversaryConfig, got a config that does not fit: {error}") from None
+            kinds: dict[str, type] = {"encoder": CNNEncoderConfig, "particle": ParticleConfig}
+            kinds |= {"particle_adv": ParticleConfig, "decoder": DECODERS[values["decoder_name"]][1]}
+            parts = {key: kind(**_tuples(values[key])) for key, kind in kinds.items()}
+            return cls(**_tuples({key: value for key, value in values.items() if key not in kinds}), **parts)
+        except (AttributeError, KeyError, TypeError) as error:
+            raise ValueError(f"expected the keys and types of TextAdversaryConfig, got others: {error}") from None
 
 
 def _tuples(values: dict[str, Any]) -> dict[str, Any]:
@@ -86,11 +111,15 @@ class TextAdversary(nn.Module):
 
     Fig. 1: x -> features -> Theta ~ f_eta -> z -> Theta' ~ f_eta' -> z' -> p_phi -> x'.
 
+    The constructor draws nothing: weights are zero until ``initialise`` or ``from_pretrained`` fills them.
+
     Args:
         config: Shapes.
         vocabulary: Words and ids.
         language_model: Trigram of the training sentences, for the fluency constraint; None leaves that out.
     """
+
+    bank_features: Tensor
 
     def __init__(
         self,
@@ -104,12 +133,14 @@ class TextAdversary(nn.Module):
         self.language_model = language_model
         self.embedding = nn.Parameter(torch.zeros(vocabulary.size, config.encoder.embedding_dim))
         self.log_scale = nn.Parameter(torch.tensor(INITIAL_LOGIT_SCALE).log())
-        self.encoder = CNNEncoder(config.encoder)
+        # Built on the meta device, where torch's own initialisation draws nothing from the global generator.
+        with torch.device("meta"):
+            encoder, decoder = CNNEncoder(config.encoder), DECODERS[config.decoder_name][0](config.decoder)
+        self.encoder, self.decoder = _zeros_like(encoder), _zeros_like(decoder)
         self.particle_mlp = ParticleMLP(config.particle)
         self.particle_mlp_adv = ParticleMLP(config.particle_adv)
         self.recognition = self._recognition(self.particle_mlp, config.spread)
         self.recognition_adv = self._recognition(self.particle_mlp_adv, config.spread_adv)
-        self.decoder = DECODERS[config.decoder_name][0](config.decoder)
         self.register_buffer("bank_features", torch.zeros(config.bank_size, config.encoder.feature_dim))
 
     def _recognition(self, mlp: ParticleMLP, spread: float) -> RecognitionNetwork:
@@ -117,9 +148,11 @@ class TextAdversary(nn.Module):
         return RecognitionNetwork(config)
 
     def initialise(self, embeddings: Tensor, generator: torch.Generator) -> "TextAdversary":
-        """Set the embedding table [vocab, embedding] and the start of both recognition networks; return self."""
+        """Set the embedding table [vocab, embedding] and draw the start of all networks; return self."""
         with torch.no_grad():
             self.embedding.copy_(embeddings)
+        for part in (self.encoder, self.decoder):
+            _initialise_layers(part, generator)
         self.recognition.initialise(self.particle_mlp.initial(generator), generator)
         self.recognition_adv.initialise(self.particle_mlp_adv.initial(generator), generator)
         return self
@@ -140,7 +173,8 @@ class TextAdversary(nn.Module):
 
     def features(self, ids: Tensor) -> Tensor:
         """Return the sentence encoder's features [batch, feature] of ``ids`` [batch, length]."""
-        return self.encoder(self.embed(ids), ids != PAD_ID)
+        features: Tensor = self.encoder(self.embed(ids), ids != PAD_ID)
+        return features
 
     def draw_particles(self, num_particles: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Draw xi once and return Theta [particles, parameters] and Theta' [particles, parameters']."""
@@ -152,9 +186,8 @@ class TextAdversary(nn.Module):
         return self.particle_mlp(theta, features)
 
     def perturb(self, codes: Tensor, features: Tensor, theta_adv: Tensor) -> Tensor:
-        """Return z' [particles, batch, latent]: E' on clean codes or on features, as its input size says."""
-        reads_codes = self.config.particle_adv.in_dim == self.config.particle.out_dim
-        return self.particle_mlp_adv(theta_adv, codes if reads_codes else features)
+        """Return z' [particles, batch, latent]: E' on clean codes or on features (reading 12)."""
+        return self.particle_mlp_adv(theta_adv, codes if self.config.perturbation_input == "code" else features)
 
     def word_logits(self, vectors: Tensor, word_ids: Tensor | None = None) -> Tensor:
         """Compare position vectors [..., embedding] with the table: scaled cosines [..., vocab or choices]."""
@@ -162,21 +195,20 @@ class TextAdversary(nn.Module):
         table = table if word_ids is None else table[word_ids]
         return self.log_scale.exp() * vectors @ table.T
 
+    @torch.no_grad()
     def decode_ids(self, codes: Tensor) -> Tensor:
-        """Return the most likely words, pads after the first end symbol: ids [..., length] of ``codes`` [..., latent]."""
-        logits = self.word_logits(self.decoder(codes))
-        logits[..., [PAD_ID, START_ID]] = -torch.inf
-        return words_until_end(logits.argmax(dim=-1))
-
-    @cached_property
-    def _state_names(self) -> frozenset[str]:
-        return frozenset(self.state_dict())
+        """Return the most likely words of ``codes`` [..., latent] up to the end symbol, then pads, [..., length]."""
+        lead = codes.shape[:-1]
+        rows = torch.split(codes.reshape(-1, codes.shape[-1]), DECODED_ROWS)
+        table = self.embedding_table()
+        ids = torch.cat([most_similar_words(table, self.decoder(part)) for part in rows])
+        return ids.reshape(*lead, self.length)
 
     def save_pretrained(self, folder: str | Path, *, dtype: torch.dtype = torch.float16) -> None:
-        """Write ``config.json``, ``vocabulary.json``, ``model.safetensors`` and the trigram's files into ``folder``."""
+        """Write ``config.json``, ``vocabulary.json``, ``model.safetensors`` and the trigram into ``folder``."""
         path = Path(folder)
         path.mkdir(parents=True, exist_ok=True)
-        config = {"format": FORMAT, **asdict(self.config)}
+        config = {"format": FORMAT, "has_trigram": self.language_model is not None, **asdict(self.config)}
         (path / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
         words = list(self.vocabulary.words[len(SPECIAL_WORDS) :])
         (path / "vocabulary.json").write_text(json.dumps(words, ensure_ascii=False) + "\n", encoding="utf-8")
@@ -193,20 +225,19 @@ class TextAdversary(nn.Module):
             ValueError: If a file is missing, or does not fit the others.
         """
         path = Path(folder)
-        for name in ("config.json", "vocabulary.json", "model.safetensors"):
+        for name in FILE_NAMES:
             if not (path / name).is_file():
                 raise ValueError(f"expected an adversary's folder with {name}, found none in {path}")
-        values = json.loads((path / "config.json").read_text(encoding="utf-8"))
+        values = _read_json(path / "config.json", dict)
         if values.pop("format", None) != FORMAT:
             raise ValueError(f"expected a config.json of format {FORMAT} in {path}")
-        vocabulary = Vocabulary(json.loads((path / "vocabulary.json").read_text(encoding="utf-8")))
-        has_trigram = (path / "trigram").is_dir()
-        language_model = TrigramLanguageModel.load(path / "trigram") if has_trigram else None
-        model = cls(TextAdversaryConfig.from_dict(values), vocabulary, language_model)
-        tensors = {name: value.float() for name, value in load_file(path / "model.safetensors").items()}
+        has_trigram = values.pop("has_trigram", None)
+        vocabulary = Vocabulary(_read_json(path / "vocabulary.json", list))
+        model = cls(TextAdversaryConfig.from_dict(values), vocabulary, _load_trigram(path) if has_trigram else None)
         try:
+            tensors = {name: value.float() for name, value in load_file(path / "model.safetensors").items()}
             model.load_state_dict(tensors, strict=True)
-        except RuntimeError as error:
+        except (RuntimeError, SafetensorError) as error:
             raise ValueError(f"expected the weights of this config in {path / 'model.safetensors'}: {error}") from None
         return model.eval()
 
@@ -214,3 +245,42 @@ class TextAdversary(nn.Module):
         """Change M for this run; the networks are shared, any M can be drawn."""
         self.config = replace(self.config, num_particles=num_particles)
         return self
+
+
+def _zeros_like(module: Module) -> Module:
+    """Turn a module on the meta device into one with zeros on the default device."""
+    module.to_empty(device=torch.get_default_device())
+    with torch.no_grad():
+        for parameter in module.parameters():
+            parameter.zero_()
+    return module
+
+
+def _initialise_layers(module: nn.Module, generator: torch.Generator) -> None:
+    """Draw weights and biases as torch does by itself, uniform within 1 / sqrt(fan in), but from a generator."""
+    for layer in module.modules():
+        if isinstance(layer, nn.GroupNorm):
+            nn.init.ones_(layer.weight)
+            nn.init.zeros_(layer.bias)
+        elif isinstance(layer, nn.Linear | nn.Conv1d | nn.ConvTranspose1d):
+            bound = 1 / math.sqrt(layer.weight[0].numel())
+            nn.init.uniform_(layer.weight, -bound, bound, generator=generator)
+            if layer.bias is not None:
+                nn.init.uniform_(layer.bias, -bound, bound, generator=generator)
+
+
+def _read_json(path: Path, kind: type[Json]) -> Json:
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"expected JSON in {path}: {error}") from None
+    if not isinstance(value, kind):
+        raise ValueError(f"expected a {kind.__name__} in {path}, got {type(value).__name__}")
+    return value
+
+
+def _load_trigram(path: Path) -> TrigramLanguageModel:
+    try:
+        return TrigramLanguageModel.load(path / "trigram")
+    except (OSError, SafetensorError) as error:
+        raise ValueError(f"expected the trigram of this adversary in {path / 'trigram'}: {error}") from None
