@@ -37,8 +37,6 @@ class FluencyConstraint:
             return []
         distinct = list(dict.fromkeys(originals))
         before = self.language_model.perplexity([tokenize(text).words for text in distinct])
-        of = dict(zip(distinct, before.tolist(), strict=True))
-        after = self.language_model.perplexity([tokenize(text).words for text in candidates])
-        return [
-            ratio <= self.max_ratio for ratio in (after / [of[text] for text in originals]).tolist()
-        ]
+        allowed = {text: self.max_ratio * value for text, value in zip(distinct, before.tolist(), strict=True)}
+        after = self.language_model.perplexity([tokenize(text).words for text in candidates]).tolist()
+        return [value <= allowed[original] for original, value in zip(originals, after, strict=True)]
