@@ -8,7 +8,7 @@ from torch import Tensor
 
 from textsem.latent.gram_schmidt import orthonormal_rows
 
-__all__ = ["DIRECTIONS", "CodeBatch", "local_basis", "pair_noise"]
+__all__ = ["DIRECTIONS", "CodeBatch", "local_basis", "move_codes", "pair_noise", "unit"]
 
 MIN_NORM = 1e-8  # a direction shorter than this is no direction: it stays zero instead of being blown up to unit length
 
@@ -22,7 +22,8 @@ class CodeBatch:
         adversarial: Z', codes of E', [particles, batch, latent].
         basis: Orthonormal rows that span the neighbourhood of each code, [batch, neighbours, latent].
         particle: Which particle each candidate belongs to (one per draw, Eq. 3), [batch, candidates].
-        noise: Standard normal numbers of the pair's own generator, [batch, candidates, latent].
+        noise: Standard normal numbers of the pair's own generator, [batch, candidates, numbers]; as many numbers as
+            the largest of the latent dimension, the neighbours and the particles.
         basis_weight: Length of the noise along the basis, in units of the adversarial move.
     """
 
@@ -52,19 +53,22 @@ def basis_directions(batch: CodeBatch) -> Tensor:
 
 
 def clean_directions(batch: CodeBatch) -> Tensor:
-    """Return random mixtures of what separates E's particles: samples of the clean posterior, moved on."""
+    """Return random mixtures of what separates E's particles: samples of the clean posterior, moved on.
+
+    A single particle is separated from nothing: its directions are zero.
+    """
     deviation = batch.clean - batch.clean.mean(dim=0)
     return unit(torch.einsum("bcm,mbd->bcd", batch.noise[..., : batch.clean.shape[0]], deviation))
 
 
 def isotropic_directions(batch: CodeBatch) -> Tensor:
     """Return noise that prefers no direction."""
-    return unit(batch.noise)
+    return unit(batch.noise[..., : batch.clean.shape[-1]])
 
 
 def no_directions(batch: CodeBatch) -> Tensor:
     """Return zeros: the clean reconstruction."""
-    return torch.zeros_like(batch.noise)
+    return torch.zeros_like(batch.of_particle(batch.clean))
 
 
 DIRECTIONS: dict[str, Callable[[CodeBatch], Tensor]] = {
@@ -82,6 +86,29 @@ def unit(vectors: Tensor) -> Tensor:
     return torch.where(norm > MIN_NORM, vectors / norm.clamp(min=MIN_NORM), 0.0)
 
 
+def move_codes(codes: Tensor, directions: Tensor, scales: Tensor) -> Tensor:
+    """Move codes on the sphere of their own length: the same share of it for every direction.
+
+        z_k = |z| unit(z + s_k |z| t_k),   t_k = unit(d_k - (d_k . z) z / |z|^2)
+
+    Only what is tangent to the sphere counts, so that candidates of all sources lie equally far from z; a direction
+    of zeros leaves the code where it is.
+
+    Args:
+        codes: z, [..., latent].
+        directions: d_k, same shape.
+        scales: s_k, [...].
+
+    Returns:
+        z_k, same shape, as long as z.
+    """
+    radius = codes.norm(dim=-1, keepdim=True)
+    along = unit(codes)
+    tangent = unit(directions - (directions * along).sum(dim=-1, keepdim=True) * along)
+    moved: Tensor = radius * unit(along + scales[..., None] * tangent)
+    return moved
+
+
 def local_basis(codes: Tensor, bank: Tensor, *, num_neighbours: int) -> Tensor:
     """Orthonormalise the way from each code to its neighbours in a frozen bank of training codes.
 
@@ -92,22 +119,25 @@ def local_basis(codes: Tensor, bank: Tensor, *, num_neighbours: int) -> Tensor:
     Args:
         codes: [batch, latent].
         bank: [sentences, latent].
-        num_neighbours: K, at most the latent dimension.
+        num_neighbours: K, at most the latent dimension and the size of the bank.
 
     Returns:
         [batch, K, latent]; a neighbour that adds no direction gives a row of zeros.
     """
-    distances = torch.cdist(codes, bank)
+    # Matrix products would blur distances near 0, where a code is told from its neighbours.
+    distances = torch.cdist(codes, bank, compute_mode="donot_use_mm_for_euclid_dist")
     is_itself = distances < 1e-3 * codes.norm(dim=-1, keepdim=True)
     nearest = distances.masked_fill(is_itself, torch.inf).topk(num_neighbours, largest=False).indices
     return orthonormal_rows(bank[nearest] - codes[:, None])
 
 
-def pair_noise(seeds: Sequence[int], num_candidates: int, latent_dim: int, num_particles: int) -> tuple[Tensor, Tensor]:
-    """Draw particle indices [batch, candidates] and noise [batch, candidates, latent], each pair from its own seed."""
+def pair_noise(
+    seeds: Sequence[int], num_candidates: int, num_numbers: int, num_particles: int
+) -> tuple[Tensor, Tensor]:
+    """Draw particle indices [batch, candidates] and noise [batch, candidates, numbers], each pair from its own seed."""
     particles, noise = [], []
     for seed in seeds:
         generator = torch.Generator().manual_seed(seed)
         particles.append(torch.randint(num_particles, (num_candidates,), generator=generator))
-        noise.append(torch.randn(num_candidates, latent_dim, generator=generator))
+        noise.append(torch.randn(num_candidates, num_numbers, generator=generator))
     return torch.stack(particles), torch.stack(noise)
