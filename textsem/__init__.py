@@ -8,16 +8,20 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from textsem.data.nli import load_nli
+    from textsem.model import TextAdversary
     from textsem.outputs import AttackResult
+    from textsem.targets.loading import load_target
 
-__all__ = ["AttackResult", "__version__", "load_nli"]
+__all__ = ["AttackResult", "TextAdversary", "__version__", "load_nli", "load_target"]
 
 __version__ = "0.1.0"
 
 # Public name -> module that defines it.  A type checker reads the block above; a test holds the two together.
 _MODULES: dict[str, str] = {
     "AttackResult": "textsem.outputs",
+    "TextAdversary": "textsem.model",
     "load_nli": "textsem.data.nli",
+    "load_target": "textsem.targets.loading",
 }
 
 
