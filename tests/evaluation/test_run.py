@@ -119,11 +119,12 @@ def test_adversarial_text_flips_the_target_read_from_its_folder(into: Into) -> N
     assert [LABEL_NAMES[k] for k in answers.argmax(dim=1)] == [r.adversarial_prediction for r in successes]
 
 
-@pytest.mark.parametrize("candidates_from", ["clean", "isotropic", "reconstruction"])
+@pytest.mark.parametrize("candidates_from", ["clean", "isotropic", "neighbours", "reconstruction"])
 def test_controls_run_and_report_no_latent_noise(into: Into, candidates_from: str) -> None:
     summary = attack_snli(replace(into(candidates_from), candidates_from=candidates_from))  # type: ignore[arg-type]
     assert summary["settings"]["candidates_from"] == candidates_from
     assert summary["latent_noise"] is None
+    assert summary["first_error"] is None
 
 
 @pytest.mark.parametrize("num_lines", [0, 1, 25])

@@ -8,9 +8,10 @@ from typing import Any, Literal, get_args
 
 import torch
 
-from textsem.attacks.candidates import CandidateSource, Constraint
+from textsem.attacks.candidates import Constraint
 from textsem.attacks.chunk import AttackConfig
-from textsem.attacks.manifold import ManifoldConfig, ManifoldSource
+from textsem.attacks.controls import make_source
+from textsem.attacks.manifold import ManifoldConfig
 from textsem.attacks.runner import run_attack
 from textsem.constraints.fluency import FluencyConstraint
 from textsem.data.nli import NliData, load_nli
@@ -131,7 +132,9 @@ def attack_snli(config: AttackSnliConfig, *, show_progress: bool = False) -> dic
     loaded = load_target(config.target, device=device, batch_size=config.batch_size, label_order=config.label_order)
     target = MeteredTarget(loaded, access=config.access)
     model = TextAdversary.from_pretrained(_folder(config.model, BUNDLED_MODEL))
-    source = _source(config, model)
+    num_particles = config.num_particles or model.config.num_particles
+    codes_config = ManifoldConfig(num_particles=num_particles, seed=config.seed)
+    source = make_source(config.candidates_from, model, codes_config)
     identity = {
         "adversary": _identity(config.model, BUNDLED_MODEL),
         "target": _identity(config.target, BUNDLED_TARGET),
@@ -140,7 +143,8 @@ def attack_snli(config: AttackSnliConfig, *, show_progress: bool = False) -> dic
     folder = Path(config.output)
     settings = {name: value for name, value in asdict(config).items() if name not in NOT_BINDING}
     settings |= {"source": data.identity.source, "split": data.identity.split, "chunk_size": attack_config.chunk_size}
-    settings |= {"identity": identity}
+    moves = {name: value for name, value in asdict(codes_config).items() if name != "seed"}
+    settings |= {"identity": identity, "moves": moves}
     if config.resume:
         num_completed = _check_prefix(resume_run(folder, settings), data)
     else:
@@ -159,7 +163,7 @@ def attack_snli(config: AttackSnliConfig, *, show_progress: bool = False) -> dic
             show_progress=show_progress,
         )
     results = read_results(folder / RESULTS_NAME)
-    measured = _measured(config, model, data)
+    measured = _measured(config, model, data, num_particles)
     facts = RunFacts(
         settings=asdict(config),
         seed=config.seed,
@@ -203,16 +207,12 @@ def _identity(name: str, bundled: Path) -> dict[str, str | None]:
     return {"name": name, "sha256": digest.hexdigest()}
 
 
-def _source(config: AttackSnliConfig, model: TextAdversary) -> CandidateSource:
-    num_particles = config.num_particles or model.config.num_particles
-    return ManifoldSource(model, ManifoldConfig(config.candidates_from, num_particles=num_particles, seed=config.seed))
-
-
-def _measured(config: AttackSnliConfig, model: TextAdversary, data: NliData) -> MeasuredCodes | None:
+def _measured(
+    config: AttackSnliConfig, model: TextAdversary, data: NliData, num_particles: int
+) -> MeasuredCodes | None:
     """Return the codes that E' moved; the controls do not use it, so that its noise would say nothing about them."""
     if config.candidates_from != "adversarial":
         return None
-    num_particles = config.num_particles or model.config.num_particles
     return measure_codes(model, data.hypotheses, num_particles=num_particles, seed=config.seed)
 
 
