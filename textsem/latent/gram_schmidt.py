@@ -34,17 +34,18 @@ def nearest_neighbour_chain(codes: Tensor) -> Tensor:
     Returns:
         Row indices in the order of the chain, [particles, batch].
     """
-    B = codes.shape[1]
-    distances = torch.cdist(codes, codes)
-    taken = torch.zeros(codes.shape[:2], dtype=codes.dtype, device=codes.device)
-    row = torch.linalg.vector_norm(codes, dim=2).argmax(dim=1, keepdim=True)
+    M, B, _ = codes.shape
+    # All particles' distances below each other, so that one index_select a link serves every particle.
+    distances = torch.cdist(codes, codes).flatten(0, 1)
+    offset = torch.arange(0, M * B, B, device=codes.device)
+    taken = torch.zeros(M, B, dtype=codes.dtype, device=codes.device)
+    row = torch.linalg.vector_norm(codes, dim=2).argmax(dim=1)
     chain = [row]
     for _ in range(B - 1):
-        taken.scatter_(1, row, torch.inf)
-        from_row = distances.take_along_dim(row[:, :, None], dim=1)[:, 0]
-        row = (from_row + taken).argmin(dim=1, keepdim=True)
+        taken.view(-1).index_fill_(0, offset + row, torch.inf)
+        row = (distances.index_select(0, offset + row) + taken).argmin(dim=1)
         chain.append(row)
-    return torch.cat(chain, dim=1)
+    return torch.stack(chain, dim=1)
 
 
 def orthonormal_rows(rows: Tensor) -> Tensor:
@@ -69,12 +70,13 @@ def orthonormal_rows(rows: Tensor) -> Tensor:
     # Rounding leaves a dependent row a residual of about d * eps of its norm.
     tolerance = 10 * d * torch.finfo(rows.dtype).eps * torch.linalg.vector_norm(rows, dim=2)
     is_dependent = torch.zeros(rows.shape[:2], dtype=torch.bool, device=rows.device)
+    particle = torch.arange(rows.shape[0], device=rows.device)[:, None]
     while True:
         order = is_dependent.to(torch.uint8).argsort(dim=1, stable=True)
-        q, r = torch.linalg.qr(rows.take_along_dim(order[:, :, None], dim=1).mT)
+        q, r = torch.linalg.qr(rows[particle, order].mT)
         heights = r.diagonal(dim1=1, dim2=2)
-        kept = ~is_dependent.take_along_dim(order, dim=1)
-        is_low = kept & (heights.abs() <= tolerance.take_along_dim(order, dim=1))
+        kept = ~is_dependent[particle, order]
+        is_low = kept & (heights.abs() <= tolerance[particle, order])
         if not bool(is_low.any()):
             break
         # The vectors before the first low one are right; all rows without a residual against them are dependent.
@@ -82,11 +84,15 @@ def orthonormal_rows(rows: Tensor) -> Tensor:
         spanning = q * (trusted & kept)[:, None, :]
         residual = torch.linalg.vector_norm(rows - rows @ spanning @ spanning.mT, dim=2)
         is_first = is_low & (is_low.cumsum(dim=1) == 1)
-        found = (residual <= tolerance).take_along_dim(order, dim=1) & ~trusted
+        found = (residual <= tolerance)[particle, order] & ~trusted
+        if not bool((kept & ~trusted & ~found & ~is_first).any()):
+            kept = kept & trusted
+            break
         is_dependent = is_dependent | torch.zeros_like(is_dependent).scatter(1, order, found | is_first)
     signs = torch.where(kept, heights.sign(), 0.0)
-    basis: Tensor = (q * signs[:, None, :]).mT
-    return torch.zeros_like(rows).scatter_(1, order[:, :, None].expand_as(rows), basis)
+    place = order.argsort(dim=1)
+    basis: Tensor = (q * signs[:, None, :]).mT[particle, place]
+    return basis
 
 
 def gram_schmidt(codes: Tensor) -> Tensor:
@@ -104,10 +110,11 @@ def gram_schmidt(codes: Tensor) -> Tensor:
     if codes.ndim == 2:
         return gram_schmidt(codes[None])[0]
     codes = codes.detach()
-    chain = nearest_neighbour_chain(codes)[:, :, None]
-    chunks = torch.split(codes.take_along_dim(chain, dim=1), codes.shape[2], dim=1)
+    particle = torch.arange(codes.shape[0], device=codes.device)[:, None]
+    chain = nearest_neighbour_chain(codes)
+    chunks = torch.split(codes[particle, chain], codes.shape[2], dim=1)
     basis = torch.cat([orthonormal_rows(chunk) for chunk in chunks], dim=1)
-    return torch.zeros_like(basis).scatter_(1, chain.expand_as(basis), basis)
+    return basis[particle, chain.argsort(dim=1)]
 
 
 def basis_direction(basis: Tensor, *, direction: Direction) -> Tensor:

@@ -203,7 +203,8 @@ def add_code_noise(codes: Tensor, *, share: float, generator: torch.Generator) -
     device = generator.device
     size = share * torch.rand(B, 1, generator=generator, device=device).to(codes)
     noise = torch.randn(B, d, generator=generator, device=device).to(codes)
-    return codes + size * codes.detach().norm(dim=-1, keepdim=True) * noise / math.sqrt(d)
+    length: Tensor = torch.linalg.vector_norm(codes.detach(), dim=-1, keepdim=True)
+    return codes + size * length * noise / math.sqrt(d)
 
 
 def mixture_mean(codes: Tensor) -> Tensor:
