@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from textsem.targets.batches import check_width
 from textsem.targets.pooling import WordDropout, masked_max, masked_mean
 
 __all__ = ["AttentionConfig", "AttentionNetwork"]
@@ -31,11 +32,16 @@ class AttentionConfig:
     """
 
     embedding_dim: int = 150
-    hidden_dim: int = 200
+    hidden_dim: int = 192
     num_layers: int = 2
     classifier_dim: int = 200
-    dropout: float = 0.25
+    dropout: float = 0.2
     num_classes: int = 3
+
+    def __post_init__(self) -> None:
+        """Check the widths that reach the logits."""
+        check_width("hidden_dim", self.hidden_dim)
+        check_width("classifier_dim", self.classifier_dim)
 
 
 class AttentionNetwork(nn.Module):

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
@@ -115,7 +116,9 @@ def load_word_level_target(folder: Path, *, batch_size: int = 64) -> WordLevelTa
         raise ValueError(f"expected labels {list(LABEL_NAMES)}, got {description['label_names']}")
     fields = {name: tuple(v) if isinstance(v, list) else v for name, v in description["network"].items()}
     vocabulary = Vocabulary(json.loads((folder / "vocabulary.json").read_text(encoding="utf-8")))
-    target = build_word_level_target(ARCHITECTURES[architecture][0](**fields), vocabulary, batch_size=batch_size)
+    config = ARCHITECTURES[architecture][0](**fields)
+    with torch.random.fork_rng(devices=[]):  # loading draws weights only to overwrite them
+        target = build_word_level_target(config, vocabulary, batch_size=batch_size)
     weights = {name: value.float() for name, value in load_file(folder / "model.safetensors").items()}
     try:
         target.load_state_dict(weights, strict=True)

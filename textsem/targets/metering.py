@@ -1,7 +1,7 @@
 """The one place where queries are counted, access is limited, and answers are checked."""
 
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Literal, get_args
@@ -79,6 +79,11 @@ class MeteredTarget:
             yield self
         finally:
             self.phase = before
+
+    def restore_counts(self, counts: Mapping[str, Mapping[str, int]]) -> None:
+        """Take over the counts of a run that is resumed, phase by phase; what was asked before is not remembered."""
+        for phase in self.counts:
+            self.counts[phase] = QueryCounts(**counts[phase])
 
     def predict(self, premises: Sequence[str], hypotheses: Sequence[str]) -> Tensor:
         """Return probabilities [batch, classes] (one-hot under label access), float32 on the CPU.

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from textsem.targets.batches import check_width
 from textsem.targets.pooling import WordDropout, masked_max, masked_mean
 
 __all__ = ["PaperMLP", "PaperMLPConfig"]
@@ -31,6 +32,12 @@ class PaperMLPConfig:
     hidden_dims: tuple[int, ...] = (100, 100, 100)
     dropout: float = 0.1
     num_classes: int = 3
+
+    def __post_init__(self) -> None:
+        """Check the widths that reach the logits."""
+        check_width("code_dim", self.code_dim)
+        for width in self.hidden_dims:
+            check_width("each of hidden_dims", width)
 
 
 class PaperMLP(nn.Module):

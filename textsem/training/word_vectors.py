@@ -1,17 +1,23 @@
 """Word vectors from the training sentences alone: factorised co-occurrence, a start for small training sets."""
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from textsem.text.tokenization import tokenize
 from textsem.text.vocabulary import PAD_ID, UNKNOWN_ID, Vocabulary
 
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
+
 __all__ = ["co_occurrence_vectors"]
 
 _WINDOW = 5
+_DENSE_LIMIT = 1_000  # up to here LAPACK is quick, and repeated singular values, which upset Lanczos, do no harm
 _SMOOTHING = 0.75  # of context counts, which keeps rare words from dominating (Levy et al. 2015)
 
 
@@ -35,7 +41,6 @@ def co_occurrence_vectors(sentences: Iterable[str], vocabulary: Vocabulary, *, e
         ValueError: If the vocabulary is too small for ``embedding_dim`` factors.
     """
     from scipy.sparse import coo_matrix, csr_matrix
-    from scipy.sparse.linalg import svds
 
     V = vocabulary.size
     if embedding_dim >= V:
@@ -55,9 +60,21 @@ def co_occurrence_vectors(sentences: Iterable[str], vocabulary: Vocabulary, *, e
     cells = counts.tocoo()
     pmi = np.log(cells.data / (word_counts[cells.row] * context[cells.col]))
     ppmi = csr_matrix((np.maximum(pmi, 0.0), (cells.row, cells.col)), shape=(V, V))
-    start = np.full(V, V**-0.5)  # fixed: the iteration's random start would make the vectors differ from run to run
-    factors, values, _ = svds(ppmi, k=embedding_dim, v0=start)
+    factors, values = _largest_factors(ppmi, embedding_dim)
     return torch.from_numpy(np.ascontiguousarray(factors * np.sqrt(values))).float()
+
+
+def _largest_factors(matrix: "csr_matrix", rank: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return left singular vectors [rows, rank] and their values, the same in every run."""
+    from scipy.sparse.linalg import svds
+
+    if matrix.shape[0] <= _DENSE_LIMIT:
+        factors, values, _ = np.linalg.svd(matrix.toarray())
+        return factors[:, :rank], values[:rank]
+    # Fixed: the iteration's random start would make the vectors differ from run to run.
+    start = np.full(matrix.shape[0], matrix.shape[0] ** -0.5)
+    factors, values, _ = svds(matrix, k=rank, v0=start)
+    return factors, values
 
 
 def _encode(sentence: str, vocabulary: Vocabulary) -> list[int]:

@@ -1,0 +1,95 @@
+import socket
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.targets.fakes import save_tiny_bert
+from textsem.targets.hugging_face import HuggingFaceTarget
+
+PREMISES = ["a man is sleeping in the park", "two people"]
+HYPOTHESES = ["the dog is outside .", "a woman is running"]
+
+
+def reference(folder: Path, premise: str, hypothesis: str, *, max_tokens: int = 64) -> torch.Tensor:
+    """Classify one pair with transformers alone, no padding; the model's own order of classes."""
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    model = AutoModelForSequenceClassification.from_pretrained(folder).eval()
+    encoded = tokenizer(premise, hypothesis, truncation=True, max_length=max_tokens, return_tensors="pt")
+    with torch.no_grad():
+        return model(**encoded).logits.softmax(dim=-1)[0]
+
+
+def test_agrees_with_transformers_and_reorders_the_labels(bert_folder: Path) -> None:
+    answer = HuggingFaceTarget(str(bert_folder)).predict(PREMISES, HYPOTHESES)
+    for i in range(2):
+        contradiction, neutral, entailment = reference(bert_folder, PREMISES[i], HYPOTHESES[i])
+        torch.testing.assert_close(answer[i], torch.stack([entailment, neutral, contradiction]))
+
+
+def test_numbered_labels_need_an_order(tmp_path: Path) -> None:
+    folder = save_tiny_bert(tmp_path, names=("LABEL_0", "LABEL_1", "LABEL_2"))
+    with pytest.raises(ValueError, match="label_order"):
+        HuggingFaceTarget(str(folder))
+    order = ("neutral", "contradiction", "entailment")
+    answer = HuggingFaceTarget(str(folder), label_order=order).predict(PREMISES[:1], HYPOTHESES[:1])[0]
+    neutral, contradiction, entailment = reference(folder, PREMISES[0], HYPOTHESES[0])
+    torch.testing.assert_close(answer, torch.stack([entailment, neutral, contradiction]))
+
+
+def test_labels_of_another_task_are_refused(tmp_path: Path) -> None:
+    folder = save_tiny_bert(tmp_path, names=("negative", "positive"))
+    with pytest.raises(ValueError, match="negative"):
+        HuggingFaceTarget(str(folder))
+
+
+def test_pairs_longer_than_the_model_are_cut(tmp_path: Path) -> None:
+    folder = save_tiny_bert(tmp_path, names=("entailment", "neutral", "contradiction"), max_tokens=12)
+    premise = "a man is sleeping in the park " * 5
+    answer = HuggingFaceTarget(str(folder)).predict([premise], HYPOTHESES[:1])[0]
+    torch.testing.assert_close(answer, reference(folder, premise, HYPOTHESES[0], max_tokens=12))
+
+
+def test_batch_size_does_not_change_a_bit(bert_folder: Path) -> None:
+    premises = [" ".join(["man"] * (i % 13)) for i in range(40)]
+    hypotheses = [" ".join(["dog"] * (i % 7)) for i in range(40)]
+    answers = [HuggingFaceTarget(str(bert_folder), batch_size=b).predict(premises, hypotheses) for b in (8, 24, 64)]
+    assert torch.equal(answers[0], answers[1])
+    assert torch.equal(answers[0], answers[2])
+
+
+def test_bfloat16_is_close_and_comes_out_in_float32(bert_folder: Path) -> None:
+    answer = HuggingFaceTarget(str(bert_folder), dtype="bfloat16").predict(PREMISES, HYPOTHESES)
+    assert answer.dtype == torch.float32
+    expected = HuggingFaceTarget(str(bert_folder)).predict(PREMISES, HYPOTHESES)
+    torch.testing.assert_close(answer, expected, atol=0.1, rtol=0.0)
+    assert not torch.equal(answer, expected)
+
+
+def test_unknown_name_fails_within_seconds_and_says_why() -> None:
+    started = time.monotonic()
+    with pytest.raises(ValueError, match="no such folder, not in the local cache, and the hub does not answer"):
+        HuggingFaceTarget("nobody/no-such-model")
+    assert time.monotonic() - started < 30.0
+
+
+def test_dead_network_is_noticed_without_the_hubs_retries(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "0")
+    asked: list[object] = []
+
+    def refuse(address: object, timeout: float) -> socket.socket:
+        asked.append((address, timeout))
+        raise OSError("no route")
+
+    monkeypatch.setattr(socket, "create_connection", refuse)
+    with pytest.raises(ValueError, match="the hub does not answer"):
+        HuggingFaceTarget("nobody/no-such-model")
+    assert asked == [(("huggingface.co", 443), 3.0)]
+
+
+def test_folder_without_a_model_says_so(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="expected a sequence classifier in the folder"):
+        HuggingFaceTarget(str(tmp_path))

@@ -1,0 +1,202 @@
+from collections.abc import Sequence
+
+import pytest
+import torch
+from torch import Tensor
+
+from tests.targets.fakes import WORDS, build_callable, build_word_level
+from textsem.targets.metering import MeteredTarget, check_probabilities
+
+NAMES = ("entailment", "neutral", "contradiction")
+
+
+class RecordingTarget:
+    """Remembers what it was asked; the hypothesis's length decides the class."""
+
+    label_names = NAMES
+
+    def __init__(self) -> None:
+        self.calls: list[list[tuple[str, str]]] = []
+
+    def predict(self, premises: Sequence[str], hypotheses: Sequence[str]) -> Tensor:
+        self.calls.append(list(zip(premises, hypotheses, strict=True)))
+        rows = [[0.2, 0.3, 0.5] if len(h) % 2 else [0.6, 0.3, 0.1] for h in hypotheses]
+        return torch.tensor(rows)
+
+
+class NoBackward(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: object, values: Tensor) -> Tensor:
+        return values.clone()
+
+    @staticmethod
+    def backward(ctx: object, *gradients: Tensor) -> Tensor:
+        raise AssertionError("the target was differentiated")
+
+
+class RaisingTarget:
+    """Answers with a tensor that raises on any backward pass."""
+
+    label_names = NAMES
+
+    def __init__(self) -> None:
+        self.weight = torch.zeros(3, requires_grad=True)
+
+    def predict(self, premises: Sequence[str], hypotheses: Sequence[str]) -> Tensor:
+        answer: Tensor = NoBackward.apply(self.weight.softmax(0).expand(len(premises), 3))  # type: ignore[no-untyped-call]
+        return answer
+
+
+class AnsweringTarget:
+    label_names = NAMES
+
+    def __init__(self, answer: object) -> None:
+        self.answer = answer
+
+    def predict(self, premises: Sequence[str], hypotheses: Sequence[str]) -> Tensor:
+        return self.answer  # type: ignore[return-value]
+
+
+def test_every_row_is_counted_once_to_its_phase() -> None:
+    inner = RecordingTarget()
+    target = MeteredTarget(inner)
+    with target.counting("training"):
+        target.predict(["p", "p", "q"], ["a", "b", "a"])
+        target.predict(["p"], ["a"])
+    target.predict(["p", "p", "p"], ["a", "new", "new"])
+    expected = {"rows_requested": 4, "rows_sent": 3, "distinct_rows": 3, "cache_hits": 1}
+    assert target.counts["training"].to_dict() == expected
+    expected = {"rows_requested": 3, "rows_sent": 1, "distinct_rows": 1, "cache_hits": 2}
+    assert target.counts["attack"].to_dict() == expected
+    assert sum(map(len, inner.calls)) == 4
+
+
+def test_without_cache_every_row_reaches_the_target() -> None:
+    inner = RecordingTarget()
+    target = MeteredTarget(inner, cache_size=0)
+    target.predict(["p", "p"], ["a", "a"])
+    target.predict(["p"], ["b"])
+    assert inner.calls == [[("p", "a"), ("p", "a")], [("p", "b")]]
+    assert target.counts["attack"].to_dict() == {
+        "rows_requested": 3, "rows_sent": 3, "distinct_rows": 2, "cache_hits": 0
+    }  # fmt: skip
+
+
+def test_least_recently_used_answer_is_forgotten_first() -> None:
+    inner = RecordingTarget()
+    target = MeteredTarget(inner, cache_size=2)
+    for hypothesis in ("a", "b", "a", "c", "a", "b"):
+        target.predict(["p"], [hypothesis])
+    assert [call[0][1] for call in inner.calls] == ["a", "b", "c", "b"]
+    assert target.counts["attack"].rows_sent == 4
+    assert target.counts["attack"].distinct_rows == 3
+
+
+def test_batch_larger_than_the_cache_is_answered_whole() -> None:
+    target = MeteredTarget(RecordingTarget(), cache_size=1)
+    hypotheses = ["a", "bb", "c", "dd"]
+    torch.testing.assert_close(target.predict(["p"] * 4, hypotheses), RecordingTarget().predict(["p"] * 4, hypotheses))
+
+
+def test_answers_from_memory_come_in_the_order_asked() -> None:
+    target = MeteredTarget(RecordingTarget())
+    target.predict(["p"], ["bb"])
+    answer = target.predict(["p", "p", "p", "p"], ["a", "bb", "a", "dd"])
+    assert answer.argmax(dim=1).tolist() == [2, 0, 2, 0]
+
+
+def test_changing_an_answer_does_not_change_the_memory() -> None:
+    target = MeteredTarget(RecordingTarget())
+    target.predict(["p"], ["a"]).zero_()
+    torch.testing.assert_close(target.predict(["p"], ["a"]), torch.tensor([[0.2, 0.3, 0.5]]))
+
+
+def test_label_access_gives_one_hot_rows_and_nothing_else() -> None:
+    target = MeteredTarget(RecordingTarget(), access="label")
+    answers = (target.predict(["p", "p"], ["a", "bb"]), target.predict(["p", "p"], ["a", "bb"]))
+    for answer in answers:
+        assert answer.tolist() == [[0.0, 0.0, 1.0], [1.0, 0.0, 0.0]]
+
+
+def test_score_access_never_differentiates_the_target() -> None:
+    raising = RaisingTarget()
+    with pytest.raises(AssertionError, match="differentiated"):
+        raising.predict(["p"], ["a"]).sum().backward()  # type: ignore[no-untyped-call]
+    answer = MeteredTarget(raising).predict(["p"], ["a"])
+    assert not answer.requires_grad
+
+
+def test_phase_returns_after_an_error() -> None:
+    target = MeteredTarget(AnsweringTarget(None))
+    with pytest.raises(ValueError, match="expected the target"), target.counting("training"):
+        target.predict(["p"], ["a"])
+    assert target.phase == "attack"
+
+
+@pytest.mark.parametrize(
+    ("answer", "what_came"),
+    [
+        ([[0.5, 0.5, 0.0]], "got list"),
+        (torch.tensor([[0, 1, 0]]), "torch.int64"),
+        (torch.tensor([0.2, 0.3, 0.5]), r"shape \[3\]"),
+        (torch.tensor([[0.5, 0.5]]), r"shape \[1, 2\]"),
+        (torch.full((2, 3), 1 / 3), r"shape \[2, 3\]"),
+        (torch.tensor([[float("nan"), 0.5, 0.5]]), "nan.* in row 0"),
+        (torch.tensor([[float("inf"), 0.5, 0.5]]), "inf.* in row 0"),
+        (torch.tensor([[2.0, -3.0, 1.0]]), "-3.* in row 0"),
+        (torch.tensor([[1.5, -0.5, 0.0]]), "-0.5.* in row 0"),
+        (torch.tensor([[0.2, 0.2, 0.2]]), "0.2.* in row 0"),
+    ],
+)
+def test_answer_that_is_no_probabilities_is_refused(answer: object, what_came: str) -> None:
+    with pytest.raises(
+        ValueError, match=rf"expected the target to return probabilities \[1, 3\].*got .*{what_came}|{what_came}"
+    ):
+        MeteredTarget(AnsweringTarget(answer)).predict(["p"], ["a"])
+
+
+def test_first_bad_row_is_named() -> None:
+    answer = torch.tensor([[0.2, 0.3, 0.5], [0.2, 0.3, 0.4]])
+    with pytest.raises(ValueError, match="in row 1"):
+        check_probabilities(answer, num_rows=2, num_classes=3)
+
+
+@pytest.mark.parametrize("access", ["score", "label"])
+def test_soft_words_need_gradient_access(access: str) -> None:
+    target = MeteredTarget(build_word_level("paper"), access=access)  # type: ignore[arg-type]
+    one = torch.ones(1, 1, 1)
+    with pytest.raises(ValueError, match="word-level targets in the same process"):
+        target.logits_from_soft_words(["a"], one.long(), one, one[0].bool(), WORDS)
+    assert target.counts["attack"].rows_sent == 0
+
+
+def test_gradient_access_to_a_black_box_is_refused_at_once() -> None:
+    with pytest.raises(ValueError, match="word-level target in the same process"):
+        MeteredTarget(build_callable(), access="gradient")
+    with pytest.raises(ValueError, match="word-level target in the same process"):
+        MeteredTarget(MeteredTarget(build_word_level("paper")), access="gradient")
+
+
+def test_gradient_access_passes_and_counts_soft_rows() -> None:
+    inner = build_word_level("attention")
+    target = MeteredTarget(inner, access="gradient")
+    ids = torch.randint(len(WORDS), (2, 3, 2))
+    weights = torch.rand(2, 3, 2, requires_grad=True)
+    mask = torch.ones(2, 3, dtype=torch.bool)
+    with target.counting("training"):
+        logits = target.logits_from_soft_words(["a man", "the dog"], ids, weights, mask, WORDS)
+    torch.testing.assert_close(logits, inner.logits_from_soft_words(["a man", "the dog"], ids, weights, mask, WORDS))
+    logits.sum().backward()  # type: ignore[no-untyped-call]
+    assert weights.grad is not None
+    assert target.counts["training"].rows_sent == 2
+    assert target.counts["attack"].rows_sent == 0
+
+
+def test_unknown_access_and_phase_are_refused() -> None:
+    with pytest.raises(ValueError, match="score, label, gradient, got 'logits'"):
+        MeteredTarget(RecordingTarget(), access="logits")  # type: ignore[arg-type]
+    with (
+        pytest.raises(ValueError, match="training, attack, got 'test'"),
+        MeteredTarget(RecordingTarget()).counting("test"),
+    ):  # type: ignore[arg-type]
+        pass
