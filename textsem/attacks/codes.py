@@ -10,7 +10,8 @@ from textsem.latent.gram_schmidt import orthonormal_rows
 
 __all__ = ["DIRECTIONS", "CodeBatch", "local_basis", "move_codes", "pair_noise", "unit"]
 
-MIN_NORM = 1e-8  # a direction shorter than this is no direction: it stays zero instead of being blown up to unit length
+# A direction shorter than this is rounding and no direction: it becomes zero instead of being blown up to unit length.
+MIN_NORM = 1e-5
 
 
 @dataclass(frozen=True)
