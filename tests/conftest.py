@@ -54,3 +54,11 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(socket.socket, "connect", local_connect)
     monkeypatch.setattr(socket, "getaddrinfo", local_getaddrinfo)
+
+
+@pytest.fixture(scope="session")
+def tiny_adversary() -> Any:
+    """Return the adversary of ``tests/builders.py``; shared, so that no test may change it."""
+    from tests.builders import build_tiny_adversary
+
+    return build_tiny_adversary()

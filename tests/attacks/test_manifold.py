@@ -1,0 +1,156 @@
+"""Candidates from moved codes: what each one says about itself, and that nothing else has a say in it."""
+
+import pytest
+import torch
+
+from tests.builders import MAX_LENGTH, TINY_SENTENCES, build_tiny_adversary
+from textsem.attacks.candidates import Candidate, CandidateSource
+from textsem.attacks.codes import DIRECTIONS
+from textsem.attacks.manifold import ManifoldConfig, ManifoldSource
+from textsem.attacks.proposals import candidates_from_ids
+from textsem.model import TextAdversary
+from textsem.text.batches import encode_sentences
+from textsem.text.similarity import embedding_distance, mean_vector_similarity
+from textsem.text.tokenization import render, tokenize, word_edits
+from textsem.text.vocabulary import END_ID, PAD_ID, SPECIAL_WORDS, UNKNOWN_ID
+
+LABELS, SEEDS = [0, 1, 2, 0], [11, 12, 13, 14]
+
+
+def propose(model: TextAdversary, direction: str = "adversarial", seed: int = 0) -> list[list[Candidate]]:
+    config = ManifoldConfig(direction, num_particles=3, num_neighbours=4, seed=seed)
+    return ManifoldSource(model, config).propose(TINY_SENTENCES, LABELS, SEEDS, 40)
+
+
+@pytest.mark.parametrize("direction", sorted(DIRECTIONS))
+def test_every_direction_is_a_source_by_its_name(direction: str, tiny_adversary: TextAdversary) -> None:
+    source = ManifoldSource(tiny_adversary, ManifoldConfig(direction))
+    assert isinstance(source, CandidateSource)
+    assert source.name == direction
+    proposals = propose(tiny_adversary, direction)
+    assert len(proposals) == 4
+    assert all(0 < len(candidates) <= 40 for candidates in proposals)
+
+
+def test_candidate_tells_the_truth_about_itself(tiny_adversary: TextAdversary) -> None:
+    vocabulary, table = tiny_adversary.vocabulary, tiny_adversary.embedding_table()
+    for text, candidates in zip(TINY_SENTENCES, propose(tiny_adversary), strict=True):
+        original = tokenize(text)
+        ids = encode_sentences([original.words], vocabulary=vocabulary, max_length=MAX_LENGTH)[0]
+        for candidate in candidates:
+            assert candidate.text == render(original, candidate.words)
+            assert candidate.edits == word_edits(original.words, candidate.words)
+            # A sentence that never ends has one word more than fits beside an end symbol.
+            row = [*vocabulary.encode(candidate.words), END_ID, *[PAD_ID] * MAX_LENGTH][: MAX_LENGTH + 1]
+            new = torch.tensor([row])
+            assert candidate.distance == pytest.approx(embedding_distance(table, ids, new).item(), abs=1e-5)
+            assert candidate.similarity == pytest.approx(mean_vector_similarity(table, ids, new).item(), abs=1e-5)
+
+
+def test_candidates_differ_from_each_other_and_from_the_original(tiny_adversary: TextAdversary) -> None:
+    for text, candidates in zip(TINY_SENTENCES, propose(tiny_adversary), strict=True):
+        words = [candidate.words for candidate in candidates]
+        assert len(words) == len(set(words)) > 1
+        assert tokenize(text).words not in words
+        assert not any(set(SPECIAL_WORDS) & set(row) for row in words)
+
+
+def test_pair_gets_the_same_whatever_its_batch(tiny_adversary: TextAdversary) -> None:
+    source = ManifoldSource(tiny_adversary, ManifoldConfig(num_particles=3, num_neighbours=4))
+    together = source.propose(TINY_SENTENCES, LABELS, SEEDS, 40)
+    assert source.propose(TINY_SENTENCES[::-1], LABELS, SEEDS[::-1], 40) == together[::-1]
+    for i in range(4):
+        assert source.propose(TINY_SENTENCES[i : i + 1], [2], SEEDS[i : i + 1], 40) == together[i : i + 1]
+    assert source.propose([], [], [], 40) == []
+
+
+def test_seeds_decide_alone(tiny_adversary: TextAdversary) -> None:
+    first = propose(tiny_adversary)
+    before = torch.get_rng_state()
+    assert propose(tiny_adversary) == first
+    assert torch.equal(before, torch.get_rng_state())
+    assert propose(tiny_adversary, seed=1) != first
+    other = ManifoldSource(tiny_adversary, ManifoldConfig(num_particles=3, num_neighbours=4))
+    assert other.propose(TINY_SENTENCES[:1], [0], [99], 40) != first[:1]
+
+
+def test_nothing_of_the_model_changes() -> None:
+    model = build_tiny_adversary()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    propose(model)
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+    assert all(parameter.grad is None for parameter in model.parameters())
+
+
+def test_longer_moves_lead_further(tiny_adversary: TextAdversary) -> None:
+    def mean_distance(scale: float) -> float:
+        config = ManifoldConfig("isotropic", num_particles=1, min_scale=scale, max_scale=scale, num_scales=1)
+        still = ManifoldConfig("reconstruction", num_particles=1, num_scales=1)
+        ids = encode_sentences(
+            [tokenize(t).words for t in TINY_SENTENCES], vocabulary=tiny_adversary.vocabulary, max_length=MAX_LENGTH
+        )
+        codes = [ManifoldSource(tiny_adversary, c).moved_codes(ids, SEEDS, 50) for c in (config, still)]
+        return (tiny_adversary.decode_ids(codes[0]) != tiny_adversary.decode_ids(codes[1])).float().mean().item()
+
+    with torch.no_grad():
+        assert mean_distance(1e-6) <= mean_distance(0.2) < mean_distance(1.0)
+        assert mean_distance(1e-6) == 0
+
+
+@pytest.mark.parametrize("num_particles", [1, 2, 15])
+def test_any_number_of_particles_works(num_particles: int, tiny_adversary: TextAdversary) -> None:
+    for direction in DIRECTIONS:
+        source = ManifoldSource(tiny_adversary, ManifoldConfig(direction, num_particles=num_particles))
+        assert source.propose(["A man sleeps."], [0], [1], 7)[0]
+
+
+@pytest.mark.parametrize(
+    ("hypothesis", "reason"),
+    [
+        ("A man sleeps in the park", None),
+        ("A man sleeps in the park.", "the hypothesis has 7 tokens, the model takes 6"),
+        (" \n", "the hypothesis has no word"),
+    ],
+)
+def test_hypotheses_that_fit_are_supported(hypothesis: str, reason: str | None, tiny_adversary: TextAdversary) -> None:
+    assert ManifoldSource(tiny_adversary, ManifoldConfig()).supports(hypothesis) == reason
+
+
+def rows_to_candidates(model: TextAdversary, text: str, rows: list[list[str]]) -> list[Candidate]:
+    original = tokenize(text)
+    ids = encode_sentences([original.words, *rows], vocabulary=model.vocabulary, max_length=MAX_LENGTH)
+    return candidates_from_ids(
+        original, ids[0], ids[1:], vocabulary=model.vocabulary, table=model.embedding_table().detach()
+    )
+
+
+def test_unknown_words_are_the_originals_own_in_order(tiny_adversary: TextAdversary) -> None:
+    rows = [["a", "<?>", "sleeps"], ["a", "<?>", "<?>"], ["<?>", "<?>", "<?>"]]
+    found = rows_to_candidates(tiny_adversary, "A Zebra yawns", rows)
+    assert [(c.text, c.edits) for c in found] == [("A Zebra sleeps", 1)]  # the second is the original itself
+    assert UNKNOWN_ID in tiny_adversary.vocabulary.encode(found[0].words)
+
+
+def test_repetitions_the_original_and_empty_sentences_are_left_out(tiny_adversary: TextAdversary) -> None:
+    rows = [["a", "dog"], [], ["a", "man"], ["a", "dog"], ["two", "dogs"]]
+    found = rows_to_candidates(tiny_adversary, "A man", rows)
+    assert [c.text for c in found] == ["A dog", "Two dogs"]
+    assert [c.distance for c in found] == sorted(c.distance for c in found)
+    assert rows_to_candidates(tiny_adversary, "A man", [["a", "man"]]) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("direction", "nowhere", "expected direction in .*'adversarial', 'basis'.*, got 'nowhere'"),
+        ("num_particles", 0, "expected num_particles >= 1, got 0"),
+        ("num_scales", 0, "expected num_scales >= 1, got 0"),
+        ("num_neighbours", 0, "expected num_neighbours >= 1, got 0"),
+        ("min_scale", 0.0, "expected 0 < min_scale <= max_scale, got 0.0 and 1.0"),
+        ("min_scale", 2.0, "expected 0 < min_scale <= max_scale, got 2.0 and 1.0"),
+        ("basis_weight", -1.0, "expected basis_weight >= 0, got -1.0"),
+    ],
+)
+def test_settings_out_of_range_are_refused(name: str, value: object, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        ManifoldConfig(**{name: value})  # type: ignore[arg-type]

@@ -1,0 +1,50 @@
+"""Small models with random weights, made the same way every time."""
+
+from dataclasses import replace
+
+import torch
+
+from textsem.decoders.transpose_cnn import TransposeCNNDecoderConfig
+from textsem.encoders.cnn import CNNEncoderConfig
+from textsem.latent.particles import ParticleConfig
+from textsem.model import TextAdversary, TextAdversaryConfig
+from textsem.text.ngram import TrigramLanguageModel
+from textsem.text.vocabulary import Vocabulary
+
+MAX_LENGTH, EMBEDDING, FEATURES, LATENT, BANK = 6, 8, 14, 12, 48
+TINY_WORDS = [
+    *("a", "the", "two", ".", ",", "man", "woman", "dog", "boy", "girl", "child", "children", "people", "dogs", "cat"),
+    *("is", "are", "sleeps", "runs", "sits", "eats", "jumps", "playing", "outside", "inside", "in", "on", "near"),
+    *("with", "park", "street", "house", "bench", "ball", "food", "red", "blue", "young", "old", "isn't"),
+]
+TINY_SENTENCES = ["A man sleeps.", "Two dogs, near a house", "The zebra runs", "a young girl eats food"]
+
+TINY_CONFIG = TextAdversaryConfig(
+    max_length=MAX_LENGTH,
+    num_particles=3,
+    encoder=CNNEncoderConfig(MAX_LENGTH + 1, EMBEDDING, channels=8, num_layers=2, hidden=(16,), feature_dim=FEATURES),
+    particle=ParticleConfig(FEATURES, (10,), LATENT, is_spherical=True),
+    particle_adv=ParticleConfig(LATENT, (10,), LATENT, is_spherical=True),
+    decoder=TransposeCNNDecoderConfig(LATENT, MAX_LENGTH + 1, EMBEDDING, channels=8, num_layers=2),
+    spread=0.1,
+    spread_adv=0.1,
+    bank_size=BANK,
+)
+
+
+def build_tiny_adversary(config: TextAdversaryConfig = TINY_CONFIG, *, has_trigram: bool = False) -> TextAdversary:
+    """Return an adversary over 40 words and 6 tokens with random weights."""
+    generator = torch.Generator().manual_seed(1)
+    vocabulary = Vocabulary(TINY_WORDS)
+    corpus = [["a", "man", "sleeps", "."], ["the", "dog", "runs"], ["a", "dog", "sleeps", "in", "the", "park", "."]]
+    language_model = TrigramLanguageModel.fit(corpus, vocabulary=vocabulary) if has_trigram else None
+    model = TextAdversary(config, vocabulary, language_model)
+    model.initialise(torch.randn(vocabulary.size, config.encoder.embedding_dim, generator=generator), generator)
+    model.bank_features.copy_(torch.randn(model.bank_features.shape, generator=generator))
+    return model.eval()
+
+
+def features_config() -> TextAdversaryConfig:
+    """Return the shapes of an adversary whose E' reads features."""
+    adversarial = replace(TINY_CONFIG.particle_adv, in_dim=FEATURES)
+    return replace(TINY_CONFIG, particle_adv=adversarial, perturbation_input="features")
