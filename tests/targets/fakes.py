@@ -6,13 +6,13 @@ import torch
 
 from textsem.targets.attention import AttentionConfig
 from textsem.targets.callable import CallableTarget
-from textsem.targets.loading import build_word_level_target
+from textsem.targets.loading import NetworkConfig, build_word_level_target
 from textsem.targets.paper_mlp import PaperMLPConfig
 from textsem.targets.word_level import WordLevelTarget
 from textsem.text.vocabulary import Vocabulary
 
 WORDS = ("a", "man", "woman", "dog", "is", "sleeping", "running", "in", "the", "park", "outside", ".", "two", "people")
-SMALL_CONFIGS = {
+SMALL_CONFIGS: dict[str, NetworkConfig] = {
     "attention": AttentionConfig(embedding_dim=6, hidden_dim=8, num_layers=2, classifier_dim=8),
     "paper": PaperMLPConfig(embedding_dim=6, code_dim=4, hidden_dims=(8, 8)),
 }
@@ -36,7 +36,7 @@ def save_tiny_bert(folder: Path, *, names: tuple[str, ...], max_tokens: int = 64
         pair="[CLS] $A [SEP] $B:1 [SEP]:1",
         special_tokens=[("[CLS]", ids["[CLS]"]), ("[SEP]", ids["[SEP]"])],
     )
-    PreTrainedTokenizerFast(
+    PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
         tokenizer_object=tokenizer, unk_token="[UNK]", pad_token="[PAD]", cls_token="[CLS]", sep_token="[SEP]"
     ).save_pretrained(folder)
     torch.manual_seed(1)

@@ -34,8 +34,8 @@ def naive_logits(network: AttentionNetwork, premise: Tensor, hypothesis: Tensor)
     a, b = encode(premise), encode(hypothesis)
     for own, aligned in ((a, align(a, b)), (b, align(b, a))):
         compared = [gelu(network.compare(torch.cat([u, v, u - v, u * v]))) for u, v in zip(own, aligned, strict=True)]
-        compared = torch.stack(read(compared, network.compare_context))
-        pooled += [compared.mean(dim=0), compared.amax(dim=0)]
+        stacked = torch.stack(read(compared, network.compare_context))
+        pooled += [stacked.mean(dim=0), stacked.amax(dim=0)]
     logits: Tensor = network.classifier(torch.cat(pooled))
     return logits
 

@@ -20,7 +20,8 @@ def reference(folder: Path, premise: str, hypothesis: str, *, max_tokens: int = 
     model = AutoModelForSequenceClassification.from_pretrained(folder).eval()
     encoded = tokenizer(premise, hypothesis, truncation=True, max_length=max_tokens, return_tensors="pt")
     with torch.no_grad():
-        return model(**encoded).logits.softmax(dim=-1)[0]
+        probabilities: torch.Tensor = model(**encoded).logits.softmax(dim=-1)[0]
+    return probabilities
 
 
 def test_agrees_with_transformers_and_reorders_the_labels(bert_folder: Path) -> None:

@@ -7,13 +7,13 @@ from torch import Tensor
 from tests.targets.fakes import WORDS, build_callable, build_word_level
 from textsem.targets.metering import MeteredTarget, check_probabilities
 
-NAMES = ("entailment", "neutral", "contradiction")
+NAMES: tuple[str, ...] = ("entailment", "neutral", "contradiction")
 
 
 class RecordingTarget:
     """Remembers what it was asked; the hypothesis's length decides the class."""
 
-    label_names = NAMES
+    label_names: tuple[str, ...] = NAMES
 
     def __init__(self) -> None:
         self.calls: list[list[tuple[str, str]]] = []
@@ -37,7 +37,7 @@ class NoBackward(torch.autograd.Function):
 class RaisingTarget:
     """Answers with a tensor that raises on any backward pass."""
 
-    label_names = NAMES
+    label_names: tuple[str, ...] = NAMES
 
     def __init__(self) -> None:
         self.weight = torch.zeros(3, requires_grad=True)
@@ -48,7 +48,7 @@ class RaisingTarget:
 
 
 class AnsweringTarget:
-    label_names = NAMES
+    label_names: tuple[str, ...] = NAMES
 
     def __init__(self, answer: object) -> None:
         self.answer = answer
@@ -195,8 +195,6 @@ def test_gradient_access_passes_and_counts_soft_rows() -> None:
 def test_unknown_access_and_phase_are_refused() -> None:
     with pytest.raises(ValueError, match="score, label, gradient, got 'logits'"):
         MeteredTarget(RecordingTarget(), access="logits")  # type: ignore[arg-type]
-    with (
-        pytest.raises(ValueError, match="training, attack, got 'test'"),
-        MeteredTarget(RecordingTarget()).counting("test"),
-    ):  # type: ignore[arg-type]
+    phase = MeteredTarget(RecordingTarget()).counting("test")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="training, attack, got 'test'"), phase:
         pass

@@ -1,5 +1,6 @@
 import json
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -186,9 +187,9 @@ def test_vocabulary_leaves_out_words_seen_once() -> None:
 
 def test_accuracy_counts_right_rows() -> None:
     class Neutral:
-        label_names = ("entailment", "neutral", "contradiction")
+        label_names: tuple[str, ...] = ("entailment", "neutral", "contradiction")
 
-        def predict(self, premises: object, hypotheses: tuple[str, ...]) -> torch.Tensor:
+        def predict(self, premises: Sequence[str], hypotheses: Sequence[str]) -> torch.Tensor:
             return torch.tensor([[0.1, 0.8, 0.1]]).expand(len(hypotheses), 3)
 
     pairs = Pairs(("p",) * 4, ("h",) * 4, (1, 0, 1, 1))
