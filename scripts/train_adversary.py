@@ -1,0 +1,64 @@
+#!/usr/bin/env python
+"""Train an adversary: autoencoder, manifold, and the attack on a target, by Algorithm 2.
+
+Example:
+    python scripts/train_adversary.py --data snli_train.parquet --held-out snli_dev.parquet snli_test.parquet
+        --target bundled --output runs/adversary
+"""
+
+import argparse
+import logging
+import sys
+from pathlib import Path
+
+from textsem.training.adversary_config import PRESETS
+from textsem.training.adversary_run import AdversaryJob, run_adversary_job
+
+
+def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add = parser.add_argument
+    add("--data", default=None, help="labelled pairs: hub id, file or folder of splits (default: TEXTSEM_DATA, else SNLI)")
+    add("--split", default="train", help="split of --data to train on (default: %(default)s)")
+    add("--label-order", nargs=3, default=None, help="what label numbers 0, 1, 2 mean, where the data does not say")
+    add("--limit", type=int, default=0, help="most training pairs; 0 for all (default: %(default)s)")
+    add("--sentences", nargs="*", default=[], help="more unlabelled sentences: files with text columns, captions say")
+    add("--held-out", nargs="*", default=[], help="labelled files whose sentences must not be trained on (dev, test)")
+    add("--preset", choices=sorted(PRESETS), default="base", help="sizes and schedule (default: %(default)s)")
+    add("--target", default="bundled", help="bundled, or a folder or hub id (default: %(default)s)")
+    add("--access", choices=("score", "label", "gradient"), default="score", help="default: %(default)s")
+    add("--gradient", choices=("surrogate", "evolution", "target"), default=None, help="where Eq. 6's gradient is from")
+    add("--start-from", default=None, help="folder of a trained adversary: skip the first stage, keep its weights")
+    add("--output", type=Path, required=True, help="folder for model, card, metrics, curve and training state")
+    add("--reconstruction-steps", type=int, default=None, help="batches of the first stage (default: the preset's)")
+    add("--manifold-steps", type=int, default=None, help="batches of the second stage")
+    add("--adversarial-steps", type=int, default=None, help="batches of the third stage")
+    add("--num-particles", type=int, default=None, help="M (default: the preset's)")
+    add("--code-noise", type=float, default=None, help="longest noise on codes in training, share of their length")
+    add("--embeddings", choices=("cooccurrence", "random"), default=None, help="start of the word vectors")
+    add("--seed", type=int, default=0, help="default: %(default)s")
+    add("--device", default="cpu", help="default: %(default)s")
+    add("--resume", action="store_true", help="go on from the training state in --output")
+    add("--max-minutes", type=float, default=None, help="stop after this time, whatever batch it is")
+    add("--checkpoint-every", type=int, default=500, help="batches between two saved states (default: %(default)s)")
+    add("--machine", default="not stated", help="what the model card says about the machine")
+    return parser.parse_args(arguments)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Train, save, and print where."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    given = sys.argv[1:] if arguments is None else arguments
+    options = vars(parse_arguments(given))
+    try:
+        folder = run_adversary_job(AdversaryJob(**options, command=" ".join(["scripts/train_adversary.py", *given])))
+    except ValueError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    print(f"saved {folder}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

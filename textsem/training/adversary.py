@@ -1,0 +1,276 @@
+"""Train a TextAdversary: autoencoder first, then manifold and attack by Algorithm 2, in three stages of one loop."""
+
+import logging
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from textsem.latent.learner import Learner, train_batch
+from textsem.latent.problem import Phase
+from textsem.latent.state import state_from_tensors, state_to_tensors
+from textsem.model import TextAdversary, TextAdversaryConfig
+from textsem.targets.metering import MeteredTarget
+from textsem.text.batches import encode_sentences
+from textsem.text.embeddings import cooccurrence_embeddings, random_embeddings
+from textsem.text.ngram import TrigramLanguageModel
+from textsem.text.tokenization import tokenize
+from textsem.text.vocabulary import PAD_ID, START_ID, Vocabulary
+from textsem.training.adversary_config import AdversaryTrainingConfig
+from textsem.training.attacker import Attacker
+from textsem.training.checkpoint import load_training_state, save_training_state
+from textsem.training.target import LabelledPairs
+from textsem.training.text_problem import CandidateWords, TextBatch, TextProblem, all_words, sample_words
+
+__all__ = ["AdversaryRun", "build_adversary", "train_adversary"]
+
+_LOGGER = logging.getLogger(__name__)
+NEGATIVE_POWER = 0.5  # flattens word frequencies for the sampled softmax: rare words must be told apart too
+FINAL_RATE = 0.05  # share of the learning rate that the cosine ends on
+
+
+def build_adversary(
+    sentences: Sequence[str], model_config: TextAdversaryConfig, config: AdversaryTrainingConfig
+) -> TextAdversary:
+    """Make vocabulary, trigram and first weights from unlabelled sentences."""
+    words = [tokenize(sentence).words for sentence in sentences]
+    vocabulary = Vocabulary.from_counts(Counter(word for row in words for word in row), config.max_words)
+    generator = torch.Generator().manual_seed(config.seed)
+    dim = model_config.encoder.embedding_dim
+    if config.embeddings == "random":
+        table = random_embeddings(vocabulary.size, dim, generator=generator)
+    else:
+        table = cooccurrence_embeddings(words, vocabulary=vocabulary, dim=dim, generator=generator)
+    language_model = TrigramLanguageModel.fit(words, vocabulary=vocabulary)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.seed)  # layers that draw from torch's global generator
+        model = TextAdversary(model_config, vocabulary, language_model)
+    return model.initialise(table, generator)
+
+
+@dataclass
+class _Progress:
+    """Where a run stands."""
+
+    step: int = 0
+    seconds: float = 0.0
+    metrics: list[dict[str, Any]] = field(default_factory=list)
+
+
+class AdversaryRun:
+    """The loop, and all that a saved state holds.
+
+    Args:
+        model: Fresh from ``build_adversary`` or trained so far; changed in place.
+        sentences: Unlabelled sentences of the first stage.
+        pairs: Labelled pairs of the second and third.
+        config: Settings.
+        folder: Where states are saved.
+        attacker: Target, surrogate and Eq. 6; None where the third stage has no steps.
+    """
+
+    def __init__(
+        self,
+        model: TextAdversary,
+        sentences: Sequence[str],
+        pairs: LabelledPairs,
+        config: AdversaryTrainingConfig,
+        folder: Path,
+        *,
+        attacker: Attacker | None,
+    ) -> None:
+        self.model, self.config, self.folder, self.attacker = model, config, folder, attacker
+        self.ids = _encode(model, sentences)
+        self.pair_rows, self.pair_ids = _encode_pairs(model, pairs)
+        self.pairs = pairs
+        self.generator = torch.Generator().manual_seed(config.seed + 1)
+        parts = (model.particle_mlp, model.recognition, model.particle_mlp_adv, model.recognition_adv)
+        self.learner = Learner(config.learner, *parts)
+        counts = torch.bincount(self.ids.flatten(), minlength=model.vocabulary.size).float() ** NEGATIVE_POWER
+        counts[[PAD_ID, START_ID]] = 0.0
+        self.frequencies = counts / counts.sum()
+        self.exact = all_words(model.vocabulary.size)
+        self.optimizer = self.learner.make_optimizer(self._problem(self.exact).parameter_groups())
+        self.base_rates = [group["lr"] for group in self.optimizer.param_groups]
+        self.state = self.learner.initial_state(self.generator)
+        self.progress = _Progress()
+
+    @property
+    def num_steps(self) -> int:
+        """Batches of all three stages."""
+        config = self.config
+        return config.reconstruction_steps + config.manifold_steps + config.adversarial_steps
+
+    def phase(self, step: int) -> Phase:
+        """Return the stage that a batch belongs to."""
+        if step < self.config.reconstruction_steps:
+            return "reconstruction"
+        return "perturbed" if step < self.config.reconstruction_steps + self.config.manifold_steps else "adversarial"
+
+    def train(self, *, checkpoint_every: int, max_minutes: float | None = None) -> bool:
+        """Go on to the end (True), or until time is up (False)."""
+        progress, started = self.progress, time.monotonic() - self.progress.seconds
+        sums: Counter[str] = Counter()
+        with tqdm(total=self.num_steps, initial=progress.step, desc="adversary", unit="batch", mininterval=5.0) as bar:
+            while progress.step < self.num_steps:
+                losses = self.step(progress.step)
+                progress.step += 1
+                progress.seconds = time.monotonic() - started
+                sums.update({**losses, "batches": 1.0})
+                bar.update()
+                bar.set_postfix(phase=self.phase(progress.step - 1), loss=f"{losses['reconstruction']:.3f}", refresh=False)
+                is_due = progress.step % checkpoint_every == 0 or progress.step == self.num_steps
+                if is_due:
+                    self._log(sums)
+                    sums.clear()
+                if is_due or (max_minutes is not None and progress.seconds > 60 * max_minutes):
+                    self.save()
+                if max_minutes is not None and progress.seconds > 60 * max_minutes:
+                    return False
+        return True
+
+    def step(self, step: int) -> dict[str, float]:
+        """Train on one batch; T inner updates in the later stages, one in the first."""
+        phase = self.phase(step)
+        self._set_rates(step, phase)
+        batch = self._batch(step, phase)
+        problem = self._problem(self._words(batch.ids))
+        learner = self.learner
+        if phase == "reconstruction":
+            learner = replace(learner, config=replace(learner.config, num_inner_updates=1))
+        if phase == "adversarial" and self.attacker is not None:
+            self.attacker.before_batch(self.pairs)
+        self.state, losses = train_batch(
+            learner, problem, self.optimizer, self.state, batch, phase=phase, generator=self.generator
+        )
+        values = {name: value.item() for name, value in losses.items()}
+        if phase == "adversarial" and self.attacker is not None:
+            values |= self.attacker.after_batch(self.model, batch, problem, self.generator)
+        return values
+
+    def _set_rates(self, step: int, phase: Phase) -> None:
+        config = self.config
+        for group, rate in zip(self.optimizer.param_groups, self.base_rates, strict=True):
+            if phase == "reconstruction":
+                warm = min(1.0, (step + 1) / config.warmup_steps)
+                done = torch.tensor(torch.pi * step / config.reconstruction_steps)
+                rate = config.learning_rate * warm * (FINAL_RATE + (1 - FINAL_RATE) * 0.5 * (1 + float(done.cos())))
+            group["lr"] = rate
+
+    def _batch(self, step: int, phase: Phase) -> TextBatch:
+        config = self.config
+        if phase == "reconstruction":
+            return TextBatch(self.ids[_rows(len(self.ids), config.batch_size, step, config.seed)])
+        rows = _rows(len(self.pair_ids), config.pair_batch_size, step, config.seed + 1)
+        chosen = self.pair_rows[rows].tolist()
+        labels = torch.tensor([self.pairs.labels[i] for i in chosen])
+        return TextBatch(self.pair_ids[rows], [self.pairs.premises[i] for i in chosen], labels)
+
+    def _words(self, ids: Tensor) -> CandidateWords:
+        if self.config.num_negatives is None:
+            return self.exact
+        return sample_words(
+            ids, self.frequencies, num_negatives=self.config.num_negatives, generator=self.generator
+        )
+
+    def _problem(self, words: CandidateWords) -> TextProblem:
+        term = None if self.attacker is None else self.attacker.term
+        return TextProblem(self.model, words, term, precision=self.config.precision)
+
+    def _log(self, sums: Counter[str]) -> None:
+        count = sums.pop("batches")
+        line = {"step": self.progress.step, "phase": self.phase(self.progress.step - 1)}
+        self.progress.metrics.append({**line, **{name: round(total / count, 5) for name, total in sums.items()}})
+        _LOGGER.info("%s", self.progress.metrics[-1])
+
+    def save(self) -> None:
+        """Write the state that ``resume`` reads."""
+        extra: dict[str, Any] = {"config": asdict(self.config), "progress": asdict(self.progress)}
+        extra["learner"] = state_to_tensors(self.state)
+        modules: dict[str, torch.nn.Module] = {"model": self.model}
+        optimizers: dict[str, torch.optim.Optimizer] = {"adam": self.optimizer}
+        generators = {"run": self.generator}
+        if self.attacker is not None:
+            extra["attacker"] = self.attacker.state(modules, optimizers, generators)
+        save_training_state(self.folder, modules, optimizers, generators, extra)
+
+    def resume(self) -> None:
+        """Put the saved state back.
+
+        Raises:
+            ValueError: If there is none, or it belongs to other settings.
+        """
+        modules: dict[str, torch.nn.Module] = {"model": self.model}
+        optimizers: dict[str, torch.optim.Optimizer] = {"adam": self.optimizer}
+        generators = {"run": self.generator}
+        if self.attacker is not None:
+            self.attacker.state(modules, optimizers, generators)
+        extra = load_training_state(self.folder, modules, optimizers, generators)
+        if extra["config"] != asdict(self.config):
+            raise ValueError(f"expected the settings of the state to resume, {extra['config']}, got {self.config}")
+        self.progress = _Progress(**extra["progress"])
+        self.state = state_from_tensors(extra["learner"])
+        if self.attacker is not None:
+            self.attacker.restore(extra["attacker"])
+
+    def fill_bank(self) -> None:
+        """Keep the features of a random choice of training hypotheses, as many as the bank holds."""
+        order = torch.randperm(len(self.pair_ids), generator=torch.Generator().manual_seed(self.config.seed))
+        self.model.eval()
+        with torch.no_grad():
+            rows = order[torch.arange(self.model.config.bank_size) % len(order)]
+            self.model.bank_features.copy_(torch.cat([self.model.features(ids) for ids in self.pair_ids[rows].split(256)]))
+
+
+def _encode(model: TextAdversary, sentences: Sequence[str]) -> Tensor:
+    words = [tokenize(sentence).words for sentence in sentences]
+    fitting = [row for row in words if 0 < len(row) <= model.config.max_length]
+    return encode_sentences(fitting, vocabulary=model.vocabulary, max_length=model.config.max_length)
+
+
+def _encode_pairs(model: TextAdversary, pairs: LabelledPairs) -> tuple[Tensor, Tensor]:
+    """Return the positions of the pairs whose hypothesis fits, and their ids."""
+    words = [tokenize(hypothesis).words for hypothesis in pairs.hypotheses]
+    rows = [i for i, row in enumerate(words) if 0 < len(row) <= model.config.max_length]
+    ids = encode_sentences([words[i] for i in rows], vocabulary=model.vocabulary, max_length=model.config.max_length)
+    return torch.tensor(rows), ids
+
+
+def _rows(num_rows: int, batch_size: int, step: int, seed: int) -> Tensor:
+    """Return the rows of a batch: epochs are permutations, a function of seed and step alone."""
+    per_epoch = max(num_rows // batch_size, 1)
+    order = _permutation(num_rows, seed * 1_000_003 + step // per_epoch)
+    start = (step % per_epoch) * batch_size
+    return order[start : start + batch_size]
+
+
+@lru_cache(maxsize=2)
+def _permutation(num_rows: int, seed: int) -> Tensor:
+    return torch.randperm(num_rows, generator=torch.Generator().manual_seed(seed))
+
+
+def train_adversary(
+    run: AdversaryRun, *, is_resumed: bool = False, checkpoint_every: int = 500, max_minutes: float | None = None
+) -> TextAdversary:
+    """Run all stages, fill the bank, and return the model in evaluation mode.
+
+    Args:
+        run: Model, data and settings.
+        is_resumed: Go on from the state in the run's folder.
+        checkpoint_every: Batches between saved states.
+        max_minutes: Stop after the batch that passes this time; resuming goes on exactly.
+    """
+    if is_resumed:
+        run.resume()
+    is_finished = run.train(checkpoint_every=checkpoint_every, max_minutes=max_minutes)
+    if not is_finished:
+        _LOGGER.warning("time is up after %d of %d batches", run.progress.step, run.num_steps)
+    run.fill_bank()
+    return run.model.eval()

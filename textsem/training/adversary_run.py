@@ -1,0 +1,132 @@
+"""From the options of ``scripts/train_adversary.py`` to a folder with a trained adversary and its card."""
+
+import json
+from collections import Counter
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from textsem.data.nli import NliData, load_nli
+from textsem.data.sentences import load_sentences
+from textsem.latent.configuration import LearnerConfig
+from textsem.model import TextAdversary
+from textsem.protocols import Access
+from textsem.targets.attention import AttentionConfig
+from textsem.targets.loading import build_word_level_target, load_target
+from textsem.targets.metering import MeteredTarget
+from textsem.text.tokenization import tokenize
+from textsem.text.vocabulary import Vocabulary
+from textsem.training.adversary import AdversaryRun, build_adversary, train_adversary
+from textsem.training.adversary_config import AdversaryTrainingConfig, preset
+from textsem.training.adversary_report import write_adversary_card, write_adversary_curve
+from textsem.training.attacker import Attacker
+from textsem.training.target_report import write_metrics
+
+__all__ = ["AdversaryJob", "run_adversary_job"]
+
+SURROGATE = AttentionConfig(embedding_dim=100, hidden_dim=100, num_layers=1, classifier_dim=100)
+
+
+@dataclass(frozen=True)
+class AdversaryJob:
+    """The options of ``scripts/train_adversary.py``, one field each; None leaves the preset's value."""
+
+    data: str | None
+    split: str
+    label_order: list[str] | None
+    limit: int
+    sentences: list[str]
+    held_out: list[str]
+    preset: str
+    target: str
+    access: Access
+    gradient: str | None
+    start_from: str | None
+    output: Path
+    reconstruction_steps: int | None
+    manifold_steps: int | None
+    adversarial_steps: int | None
+    num_particles: int | None
+    code_noise: float | None
+    embeddings: str | None
+    seed: int
+    device: str
+    resume: bool
+    max_minutes: float | None
+    checkpoint_every: int
+    machine: str
+    command: str
+
+    def training_config(self) -> AdversaryTrainingConfig:
+        """Return the preset's settings with the given ones put in."""
+        config = preset(self.preset).training
+        given: dict[str, Any] = {
+            "reconstruction_steps": 0 if self.start_from else self.reconstruction_steps,
+            "manifold_steps": self.manifold_steps,
+            "adversarial_steps": self.adversarial_steps,
+            "embeddings": self.embeddings,
+            "adversarial_gradient": self.gradient,
+            "seed": self.seed,
+        }
+        learner: dict[str, Any] = {"num_particles": self.num_particles, "code_noise": self.code_noise}
+        learner_config: LearnerConfig = replace(config.learner, **_given(learner))
+        return replace(config, learner=learner_config, **_given(given))
+
+
+def _given(values: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def run_adversary_job(job: AdversaryJob) -> Path:
+    """Load, train, save; return the folder.
+
+    Raises:
+        ValueError: If data, target or a state to resume from do not fit.
+    """
+    config = job.training_config()
+    held_out = [load_nli(source, split="test", label_order=job.label_order) for source in job.held_out]
+    pairs = load_nli(job.data, split=job.split, limit=job.limit, label_order=job.label_order)
+    sources = [source for source in [job.data, *job.sentences] if source is not None]
+    sentences = load_sentences(sources, split=job.split, held_out=held_out).sentences
+    if job.start_from:
+        model = TextAdversary.from_pretrained(job.start_from).train()
+    else:
+        model = build_adversary(sentences, preset(job.preset).model, config)
+    model = model.to(job.device)
+    attacker = _attacker(job, model, pairs, config) if config.adversarial_steps else None
+    run = AdversaryRun(model, sentences, pairs, config, job.output, attacker=attacker)
+    train_adversary(
+        run, is_resumed=job.resume, checkpoint_every=job.checkpoint_every, max_minutes=job.max_minutes
+    )
+    model.save_pretrained(job.output)
+    write_metrics(job.output, run.progress.metrics)
+    write_adversary_curve(job.output, run.progress.metrics)
+    write_adversary_card(
+        job.output,
+        command=job.command,
+        machine=job.machine,
+        data={"pairs": asdict(pairs.identity), "sentences": len(sentences), "sources": [Path(s).name for s in sources]},
+        settings=asdict(config),
+        figures=_figures(run, attacker),
+    )
+    return job.output
+
+
+def _attacker(job: AdversaryJob, model: TextAdversary, pairs: NliData, config: AdversaryTrainingConfig) -> Attacker:
+    target = MeteredTarget(load_target(job.target, device=job.device, label_order=job.label_order), access=job.access)
+    counts = Counter(word for text in (*pairs.premises, *pairs.hypotheses) for word in tokenize(text).words)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.seed + 3)
+        network = build_word_level_target(SURROGATE, Vocabulary.from_counts(counts, config.max_words))
+    return Attacker(target, model, network, config)
+
+
+def _figures(run: AdversaryRun, attacker: Attacker | None) -> dict[str, Any]:
+    figures: dict[str, Any] = {"batches": run.progress.step, "minutes": round(run.progress.seconds / 60, 1)}
+    if run.progress.metrics:
+        figures["last_losses"] = json.dumps(run.progress.metrics[-1])
+    if attacker is not None:
+        figures["rows_sent_to_the_target_in_training"] = attacker.target.counts["training"].rows_sent
+    return figures

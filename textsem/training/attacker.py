@@ -1,0 +1,123 @@
+"""The target's side of training: who is asked, what is learnt from the answers, what Eq. 6 is differentiated through."""
+
+from typing import Any
+
+import torch
+from torch import nn
+
+from textsem.latent.posterior import sample_mixture
+from textsem.model import TextAdversary
+from textsem.targets.metering import MeteredTarget
+from textsem.targets.word_level import WordLevelTarget
+from textsem.training.adversary_config import AdversaryTrainingConfig
+from textsem.training.surrogate import AnswerBuffer, EvolutionTerm, GradientTerm, Surrogate, decoded_texts
+from textsem.training.target import LabelledPairs
+from textsem.training.text_problem import AdversarialTerm, TextBatch, TextProblem
+
+__all__ = ["Attacker"]
+
+
+class Attacker:
+    """Ask the target about x', distil the answers, and supply the adversarial term (METHOD section 3).
+
+    Args:
+        target: Counts every query, all of them in phase ``training``.
+        model: The adversary whose words are asked.
+        network: The surrogate, untrained or trained before on other answers; not asked for with gradient access.
+        config: Settings.
+    """
+
+    def __init__(
+        self,
+        target: MeteredTarget,
+        model: TextAdversary,
+        network: WordLevelTarget,
+        config: AdversaryTrainingConfig,
+    ) -> None:
+        self.target, self.config = target, config
+        self.generator = torch.Generator().manual_seed(config.seed + 2)
+        self.surrogate = Surrogate(
+            network,
+            AnswerBuffer(config.answers_kept),
+            learning_rate=config.surrogate_rate,
+            batch_size=config.pair_batch_size,
+            generator=self.generator,
+        )
+        self.is_warm = False
+        self.term = self._term(model, network)
+
+    def _term(self, model: TextAdversary, network: WordLevelTarget) -> AdversarialTerm:
+        config, loss = self.config, self.config.fooling_loss
+        if config.adversarial_gradient == "surrogate":
+            return GradientTerm(network, model.vocabulary.words, loss=loss)
+        if config.adversarial_gradient == "target":
+            return GradientTerm(self.target, model.vocabulary.words, loss=loss)
+        return EvolutionTerm(
+            model,
+            self.target,
+            loss=loss,
+            num_pairs=config.evolution_pairs,
+            sigma=config.evolution_sigma,
+            generator=self.generator,
+        )
+
+    def before_batch(self, pairs: LabelledPairs) -> None:
+        """Warm the surrogate up on gold labels, once; no query is spent on that."""
+        if self.is_warm or self.config.adversarial_gradient != "surrogate":
+            return
+        for _ in range(self.config.surrogate_warmup_steps):
+            rows = torch.randint(len(pairs.labels), (self.config.pair_batch_size,), generator=self.generator).tolist()
+            gold = nn.functional.one_hot(torch.tensor([pairs.labels[i] for i in rows]), 3).float()
+            self.surrogate.fit([pairs.premises[i] for i in rows], [pairs.hypotheses[i] for i in rows], gold)
+        self.is_warm = True
+
+    def after_batch(
+        self, model: TextAdversary, batch: TextBatch, problem: TextProblem, generator: torch.Generator
+    ) -> dict[str, float]:
+        """Ask the target about x and x' of this batch and take distillation steps; return what was seen."""
+        hypotheses, clean = self._perturbed(model, batch, problem, generator), decoded_texts(model, batch.ids)
+        with self.target.counting("training"):
+            answers = self.target.predict([*batch.premises, *batch.premises], [*clean, *hypotheses])
+        predicted = answers.argmax(dim=-1)
+        was_right = predicted[: len(clean)] == batch.labels
+        is_flipped = was_right & (predicted[len(clean) :] != batch.labels)
+        values = {
+            "flip_rate": is_flipped.sum().item() / max(int(was_right.sum()), 1),
+            "changed": sum(a != b for a, b in zip(clean, hypotheses, strict=True)) / len(clean),
+        }
+        if self.config.adversarial_gradient == "surrogate":
+            self.surrogate.buffer.add([*batch.premises, *batch.premises], [*clean, *hypotheses], answers)
+            steps = [self.surrogate.step() for _ in range(self.config.surrogate_steps)]
+            values["surrogate"] = sum(steps) / max(len(steps), 1)
+        return values
+
+    @torch.no_grad()
+    def _perturbed(
+        self, model: TextAdversary, batch: TextBatch, problem: TextProblem, generator: torch.Generator
+    ) -> list[str]:
+        theta, theta_adv = model.draw_particles(self.config.learner.num_particles, generator)
+        features = problem.features(batch)
+        codes = model.perturb(model.codes(features, theta), features, theta_adv)
+        z_adv, _ = sample_mixture(codes, generator=generator, precision=None)
+        return decoded_texts(model, problem.hard_words(problem.decode(z_adv)))
+
+    def state(
+        self,
+        modules: dict[str, nn.Module],
+        optimizers: dict[str, torch.optim.Optimizer],
+        generators: dict[str, torch.Generator],
+    ) -> dict[str, Any]:
+        """Add what has a state to the three dicts, and return the rest as plain types."""
+        modules["surrogate"] = self.surrogate.network
+        optimizers["surrogate"] = self.surrogate.optimizer
+        generators["attacker"] = self.generator
+        counts = {phase: count.to_dict() for phase, count in self.target.counts.items()}
+        return {"buffer": self.surrogate.buffer.state(), "is_warm": self.is_warm, "counts": counts}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take over the plain types from ``state``; the rest was restored in place."""
+        self.surrogate.buffer.restore(state["buffer"])
+        self.is_warm = state["is_warm"]
+        self.target.restore_counts(state["counts"])
+
+

@@ -1,0 +1,175 @@
+"""A stand-in for the target's gradient: a word-level model distilled from the answers that the target gives."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from textsem.latent.objective import FOOLING_LOSSES, FoolingLoss, distillation_loss, evolution_gradient, inject_gradient
+from textsem.model import TextAdversary
+from textsem.protocols import GradientTarget, Target
+from textsem.targets.word_level import WordLevelTarget, pad_ids
+from textsem.text.batches import words_until_end
+from textsem.training.text_problem import DecodedText, TextBatch, TextProblem
+
+__all__ = ["AnswerBuffer", "EvolutionTerm", "GradientTerm", "Surrogate", "decoded_texts"]
+
+
+def decoded_texts(model: TextAdversary, ids: Tensor) -> list[str]:
+    """Join the words of each row [batch, length] by blanks, as the target reads them while E' is trained."""
+    return [" ".join(model.vocabulary.decode(row)) for row in words_until_end(ids).tolist()]
+
+
+@dataclass
+class AnswerBuffer:
+    """The last answers of the target: what a surrogate learns from.  Plain data, so that a run can be resumed.
+
+    Args:
+        capacity: Most rows kept; the oldest go first.
+        premises: One a row.
+        hypotheses: What was asked.
+        answers: Probabilities, or one-hot rows under label access, one list a row.
+    """
+
+    capacity: int
+    premises: list[str] = field(default_factory=list)
+    hypotheses: list[str] = field(default_factory=list)
+    answers: list[list[float]] = field(default_factory=list)
+
+    def add(self, premises: Sequence[str], hypotheses: Sequence[str], answers: Tensor) -> None:
+        """Append rows and forget the oldest beyond the capacity."""
+        self.premises += premises
+        self.hypotheses += hypotheses
+        self.answers += answers.tolist()
+        for rows in (self.premises, self.hypotheses, self.answers):
+            del rows[: -self.capacity]
+
+    def sample(self, num_rows: int, generator: torch.Generator) -> tuple[list[str], list[str], Tensor]:
+        """Draw rows with replacement."""
+        rows = torch.randint(len(self.premises), (num_rows,), generator=generator).tolist()
+        answers = torch.tensor([self.answers[i] for i in rows])
+        return [self.premises[i] for i in rows], [self.hypotheses[i] for i in rows], answers
+
+    def state(self) -> dict[str, Any]:
+        """Return the rows as plain types."""
+        return {"premises": self.premises, "hypotheses": self.hypotheses, "answers": self.answers}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take over rows from ``state``."""
+        self.premises, self.hypotheses = list(state["premises"]), list(state["hypotheses"])
+        self.answers = [list(row) for row in state["answers"]]
+
+
+class GradientTerm:
+    """Second term of Eq. 6 by back-propagation through a word-level model: a surrogate, or the target itself.
+
+    Args:
+        network: What is differentiated.
+        words: The adversary's words, as ``GradientTarget`` wants them.
+        loss: Key of ``FOOLING_LOSSES`` (reading 18).
+    """
+
+    def __init__(self, network: GradientTarget, words: Sequence[str], *, loss: FoolingLoss) -> None:
+        self.network = network
+        self.words = words
+        self.loss = FOOLING_LOSSES[loss]
+
+    def __call__(self, outputs: DecodedText, batch: TextBatch, problem: TextProblem) -> Tensor:
+        """Return the loss of each row, [batch]."""
+        word_ids, weights, mask = problem.straight_through_words(outputs, batch)
+        logits = self.network.logits_from_soft_words(batch.premises, word_ids, weights, mask, self.words)
+        return self.loss(logits, _labels(batch))
+
+
+class EvolutionTerm:
+    """Second term of Eq. 6 by antithetic evolution strategies in the code space: the target is only asked.
+
+    Args:
+        model: Decodes the codes.
+        target: Answers; any access.
+        loss: Key of ``FOOLING_LOSSES``.
+        num_pairs: Antithetic pairs an example: twice as many rows are sent.
+        sigma: Step in units of the code.
+        generator: Draws the steps.
+    """
+
+    def __init__(
+        self,
+        model: TextAdversary,
+        target: Target,
+        *,
+        loss: FoolingLoss,
+        num_pairs: int,
+        sigma: float,
+        generator: torch.Generator,
+    ) -> None:
+        self.model, self.target, self.loss = model, target, FOOLING_LOSSES[loss]
+        self.num_pairs, self.sigma, self.generator = num_pairs, sigma, generator
+
+    def __call__(self, outputs: DecodedText, batch: TextBatch, problem: TextProblem) -> Tensor:
+        """Return a loss of each row [batch] whose gradient in the codes is the estimate."""
+        labels = _labels(batch)
+
+        def asked(codes: Tensor) -> Tensor:
+            hypotheses = decoded_texts(self.model, problem.hard_words(problem.decode(codes)).flatten(0, 1))
+            answers = self.target.predict(list(batch.premises) * len(codes), hypotheses).to(codes)
+            return self.loss(answers.clamp_min(1e-6).log(), labels.repeat(len(codes))).unflatten(0, codes.shape[:2])
+
+        codes = outputs.codes
+        value = asked(codes.detach()[None])[0]
+        gradient = evolution_gradient(
+            asked, codes.detach(), num_pairs=self.num_pairs, sigma=self.sigma, generator=self.generator
+        )
+        return inject_gradient(codes, gradient, value=value)
+
+
+class Surrogate:
+    """Distil a word-level model from the target's answers, online.
+
+    Args:
+        network: The model; trained in place.
+        buffer: Answers so far.
+        learning_rate: Of Adam.
+        batch_size: Rows a step.
+        generator: Draws rows.
+    """
+
+    def __init__(
+        self,
+        network: WordLevelTarget,
+        buffer: AnswerBuffer,
+        *,
+        learning_rate: float,
+        batch_size: int,
+        generator: torch.Generator,
+    ) -> None:
+        self.network, self.buffer = network, buffer
+        self.batch_size, self.generator = batch_size, generator
+        self.optimizer = torch.optim.Adam(network.parameters(), lr=learning_rate, fused=True)
+
+    def step(self) -> float:
+        """Take one step on answers drawn from the buffer and return the loss, nats a row."""
+        premises, hypotheses, answers = self.buffer.sample(self.batch_size, self.generator)
+        return self.fit(premises, hypotheses, answers)
+
+    def fit(self, premises: Sequence[str], hypotheses: Sequence[str], answers: Tensor) -> float:
+        """Take one step towards ``answers`` [batch, classes] and return the loss before it."""
+        self.network.train()
+        self.network.requires_grad_(True)
+        encoded = [self.network.encode(sentences) for sentences in (premises, hypotheses)]
+        premise_ids, hypothesis_ids = (pad_ids(rows, max(map(len, rows))) for rows in encoded)
+        loss = distillation_loss(self.network(premise_ids, hypothesis_ids), answers)
+        self.optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        self.optimizer.step()
+        self.network.eval()
+        self.network.requires_grad_(False)
+        return loss.item()
+
+
+def _labels(batch: TextBatch) -> Tensor:
+    if batch.labels is None:
+        raise ValueError("expected labels for the adversarial term, got a batch without")
+    return batch.labels

@@ -1,0 +1,198 @@
+"""Algorithm 2 on sentences: what lies between word ids and the losses of Eq. 6."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from textsem.latent.objective import l2
+from textsem.model import TextAdversary
+from textsem.text.batches import words_until_end
+from textsem.text.vocabulary import END_ID, PAD_ID, START_ID
+
+__all__ = ["CandidateWords", "DecodedText", "TextBatch", "TextProblem", "all_words", "sample_words"]
+
+AdversarialTerm = Callable[["DecodedText", "TextBatch", "TextProblem"], Tensor]
+
+
+@dataclass(frozen=True)
+class CandidateWords:
+    """The words among which the decoder chooses in one batch.
+
+    Args:
+        ids: Sorted word ids, [choices].
+        position: Place of each word id in ``ids``, -1 where it is absent, [vocab].
+        correction: Added to the logits: minus the log of the expected number of draws of a sampled word, so that the
+            softmax estimates the one over all words (importance sampling), [choices]; 0 for the batch's own words.
+    """
+
+    ids: Tensor
+    position: Tensor
+    correction: Tensor
+
+
+@dataclass(frozen=True)
+class TextBatch:
+    """Hypotheses as ids, and what the adversarial term needs beside them.
+
+    Args:
+        ids: Words, end, pads, [batch, length].
+        premises: One a row; empty while no adversarial term is wanted.
+        labels: y, [batch]; empty likewise.
+    """
+
+    ids: Tensor
+    premises: Sequence[str] = ()
+    labels: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class DecodedText:
+    """Outputs of the decoder.
+
+    Args:
+        codes: [..., batch, latent].
+        vectors: Unit-length position vectors, [..., batch, length, embedding].
+    """
+
+    codes: Tensor
+    vectors: Tensor
+
+
+def all_words(vocab_size: int) -> CandidateWords:
+    """Let the decoder choose among all words but pad and start: the exact softmax."""
+    ids = torch.tensor([i for i in range(vocab_size) if i not in (PAD_ID, START_ID)])
+    return _candidates(ids, torch.zeros(len(ids)), vocab_size)
+
+
+def sample_words(ids: Tensor, frequencies: Tensor, *, num_negatives: int, generator: torch.Generator) -> CandidateWords:
+    """Let the decoder choose among the batch's own words and ``num_negatives`` draws from ``frequencies``.
+
+    Args:
+        ids: The batch, [batch, length].
+        frequencies: Probability of each word to be drawn, [vocab]; 0 for pad and start.
+        num_negatives: Draws without replacement.
+        generator: Draws the words.
+    """
+    own = torch.unique(ids)
+    own = own[(own != PAD_ID) & (own != START_ID)]
+    drawn = torch.multinomial(frequencies, num_negatives, replacement=False, generator=generator)
+    chosen = torch.unique(torch.cat([own, drawn]))
+    expected_draws = (num_negatives * frequencies[chosen]).clamp(max=1.0)
+    correction = torch.where(torch.isin(chosen, own), 0.0, -expected_draws.log())
+    return _candidates(chosen, correction, len(frequencies))
+
+
+def _candidates(ids: Tensor, correction: Tensor, vocab_size: int) -> CandidateWords:
+    position = torch.full((vocab_size,), -1)
+    position[ids] = torch.arange(len(ids))
+    return CandidateWords(ids, position, correction)
+
+
+class TextProblem:
+    """The ``Problem`` of Algorithm 2 for a ``TextAdversary`` and one batch's candidate words.
+
+    Args:
+        model: Its encoder, embeddings and decoder are trained.
+        words: What the decoder chooses from: ``all_words`` is exact, ``sample_words`` an estimate.
+        adversarial_term: The second term of Eq. 6, from surrogate, target or estimate; None where it is not wanted.
+        train_embeddings: Whether the embedding table learns with the decoder.
+        precision: ``bfloat16`` runs encoder and decoder in mixed precision, ``float32`` does not.
+    """
+
+    def __init__(
+        self,
+        model: TextAdversary,
+        words: CandidateWords,
+        adversarial_term: AdversarialTerm | None = None,
+        *,
+        train_embeddings: bool = True,
+        precision: Literal["float32", "bfloat16"] = "float32",
+    ) -> None:
+        self.model = model
+        self.words = words
+        self.adversarial_term = adversarial_term
+        self.train_embeddings = train_embeddings
+        self.is_mixed = precision == "bfloat16"
+
+    def parameter_groups(self) -> Mapping[str, Sequence[nn.Parameter]]:
+        """Return encoder parameters as "extractor"; decoder, logit scale and embeddings as "decoder"."""
+        decoder = [*self.model.decoder.parameters(), self.model.log_scale]
+        if self.train_embeddings:
+            decoder.append(self.model.embedding)
+        return {"extractor": list(self.model.encoder.parameters()), "decoder": decoder}
+
+    def _autocast(self) -> torch.autocast:
+        return torch.autocast(self.model.embedding.device.type, torch.bfloat16, enabled=self.is_mixed)
+
+    def features(self, batch: TextBatch) -> Tensor:
+        """Return features [batch, feature] of the clean hypotheses."""
+        with self._autocast():
+            return self.model.features(batch.ids).float()
+
+    def decode(self, codes: Tensor) -> DecodedText:
+        """Return position vectors of codes [..., batch, latent]."""
+        with self._autocast():
+            vectors = self.model.decoder(codes)
+        return DecodedText(codes, vectors.float())
+
+    def logits(self, vectors: Tensor) -> Tensor:
+        """Return logits [..., choices] of position vectors [..., embedding], sampling corrected."""
+        return self.model.word_logits(vectors, self.words.ids) + self.words.correction
+
+    def reencode(self, outputs: DecodedText) -> Tensor:
+        """Re-embed the most likely words and return their features [..., batch, feature] (Algorithm 1, line 5)."""
+        lead = outputs.vectors.shape[:-2]
+        with self._autocast():
+            return self.model.features(self.hard_words(outputs).flatten(0, -2)).float().unflatten(0, lead)
+
+    def hard_words(self, outputs: DecodedText) -> Tensor:
+        """Return the most likely words, pads after the end symbol, ids [..., batch, length]."""
+        with torch.no_grad(), self._autocast():
+            choice = self.model.word_logits(outputs.vectors, self.words.ids).argmax(dim=-1)
+        return words_until_end(self.words.ids[choice])
+
+    def reconstruction(self, outputs: DecodedText, batch: TextBatch) -> Tensor:
+        """Return the cross-entropy of words and end symbol, nats a token, the mean over each sentence, [..., batch]."""
+        mask = batch.ids != PAD_ID
+        logits = self.logits(outputs.vectors[..., mask, :])
+        target = self.words.position[batch.ids[mask]].expand(logits.shape[:-1])
+        losses = nn.functional.cross_entropy(logits.flatten(0, -2), target.flatten(), reduction="none")
+        losses = losses.unflatten(0, logits.shape[:-1])
+        per_token = outputs.vectors.new_zeros(outputs.vectors.shape[:-1])
+        per_token[..., mask] = losses
+        return per_token.sum(dim=-1) / mask.sum(dim=-1)
+
+    def distance(self, outputs: DecodedText, batch: TextBatch) -> Tensor:
+        """Return the L2 distance of expected embeddings to those of x, [..., batch] (reading 20)."""
+        mask = batch.ids != PAD_ID
+        probabilities = self.logits(outputs.vectors[..., mask, :]).softmax(dim=-1)
+        expected = probabilities @ self.model.embedding_table()[self.words.ids]
+        difference = outputs.vectors.new_zeros(outputs.vectors.shape)
+        difference[..., mask, :] = expected - self.model.embed(batch.ids)[mask]
+        return l2(difference.flatten(start_dim=-2))
+
+    def straight_through_words(self, outputs: DecodedText, batch: TextBatch) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the most likely words with a gradient: word ids, weights [batch, length, 2] and mask [batch, length].
+
+        Forward, the first choice has weight 1 and the second 0, since hard words are what the target will read;
+        backward, both weights have the gradient of their softmax (straight-through estimate, Bengio et al. 2013).
+        """
+        mask = (batch.ids != PAD_ID) & (batch.ids != END_ID)
+        best, choice = self.logits(outputs.vectors).topk(2, dim=-1)
+        soft = best.softmax(dim=-1)
+        hard = torch.zeros_like(soft)
+        hard[..., 0] = 1.0
+        return self.words.ids[choice], hard + soft - soft.detach(), mask
+
+    def adversarial(self, outputs: DecodedText, batch: TextBatch) -> Tensor:
+        """Return the second term of Eq. 6, [batch]; lower = more fooled.
+
+        Raises:
+            ValueError: If the problem was made without an adversarial term.
+        """
+        if self.adversarial_term is None:
+            raise ValueError("expected an adversarial term for the adversarial phase, got None")
+        return self.adversarial_term(outputs, batch, self)
