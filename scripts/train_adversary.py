@@ -30,6 +30,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     add("--access", choices=("score", "label", "gradient"), default="score", help="default: %(default)s")
     add("--gradient", choices=("surrogate", "evolution", "target"), default=None, help="where Eq. 6's gradient is from")
     add("--start-from", default=None, help="folder of a trained adversary: skip the first stage, keep its weights")
+    add("--fresh-particles", action="store_true", help="with --start-from: begin both recognition networks afresh")
     add("--output", type=Path, required=True, help="folder for model, card, metrics, curve and training state")
     add("--reconstruction-steps", type=int, default=None, help="batches of the first stage (default: the preset's)")
     add("--manifold-steps", type=int, default=None, help="batches of the second stage")

@@ -276,8 +276,13 @@ def test_parts_that_do_not_fit_are_refused(change: dict[str, object], message: s
         replace(TINY_CONFIG, **change)  # type: ignore[arg-type]
 
 
-def test_another_number_of_particles_shares_the_networks() -> None:
+def test_another_number_of_particles_can_be_drawn() -> None:
     model = build_tiny_adversary()
-    assert model.with_num_particles(15) is model
-    assert model.config.num_particles == 15
     assert model.draw_particles(15, torch.Generator())[0].shape[0] == 15
+
+
+def test_resized_bank_is_empty_and_of_the_size_that_the_config_says() -> None:
+    model = build_tiny_adversary()
+    assert model.resize_bank(5) is model
+    assert model.config.bank_size == 5
+    assert torch.equal(model.bank_features, torch.zeros(5, model.config.encoder.feature_dim))

@@ -64,9 +64,9 @@ class TextAdversaryConfig:
     decoder_name: str = "transpose_cnn"
     noise_dim: int = 50
     recognition_hidden: tuple[int, ...] = (60, 70)
-    spread: float = 0.01
-    spread_adv: float = 0.01
-    bank_size: int = 4096
+    spread: float = 0.02
+    spread_adv: float = 0.02
+    bank_size: int = 32_768
     perturbation_input: Literal["code", "features"] = "code"
 
     def __post_init__(self) -> None:
@@ -148,11 +148,13 @@ class TextAdversary(nn.Module):
         return RecognitionNetwork(config)
 
     def initialise(self, embeddings: Tensor, generator: torch.Generator) -> "TextAdversary":
-        """Set the embedding table [vocab, embedding] and draw the start of all networks; return self."""
+        """Set the embedding table [vocab, embedding] and the start of both recognition networks; return self."""
         with torch.no_grad():
             self.embedding.copy_(embeddings)
-        for part in (self.encoder, self.decoder):
-            _initialise_layers(part, generator)
+        return self.initialise_particles(generator)
+
+    def initialise_particles(self, generator: torch.Generator) -> "TextAdversary":
+        """Start both recognition networks afresh around one weight vector each; return self."""
         self.recognition.initialise(self.particle_mlp.initial(generator), generator)
         self.recognition_adv.initialise(self.particle_mlp_adv.initial(generator), generator)
         return self
@@ -241,46 +243,8 @@ class TextAdversary(nn.Module):
             raise ValueError(f"expected the weights of this config in {path / 'model.safetensors'}: {error}") from None
         return model.eval()
 
-    def with_num_particles(self, num_particles: int) -> "TextAdversary":
-        """Change M for this run; the networks are shared, any M can be drawn."""
-        self.config = replace(self.config, num_particles=num_particles)
+    def resize_bank(self, bank_size: int) -> "TextAdversary":
+        """Make room for another number of training codes, all zeros until training fills them; return self."""
+        self.config = replace(self.config, bank_size=bank_size)
+        self.bank_features = self.bank_features.new_zeros(bank_size, self.config.encoder.feature_dim)
         return self
-
-
-def _zeros_like(module: Module) -> Module:
-    """Turn a module on the meta device into one with zeros on the default device."""
-    module.to_empty(device=torch.get_default_device())
-    with torch.no_grad():
-        for parameter in module.parameters():
-            parameter.zero_()
-    return module
-
-
-def _initialise_layers(module: nn.Module, generator: torch.Generator) -> None:
-    """Draw weights and biases as torch does by itself, uniform within 1 / sqrt(fan in), but from a generator."""
-    for layer in module.modules():
-        if isinstance(layer, nn.GroupNorm):
-            nn.init.ones_(layer.weight)
-            nn.init.zeros_(layer.bias)
-        elif isinstance(layer, nn.Linear | nn.Conv1d | nn.ConvTranspose1d):
-            bound = 1 / math.sqrt(layer.weight[0].numel())
-            nn.init.uniform_(layer.weight, -bound, bound, generator=generator)
-            if layer.bias is not None:
-                nn.init.uniform_(layer.bias, -bound, bound, generator=generator)
-
-
-def _read_json(path: Path, kind: type[Json]) -> Json:
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"expected JSON in {path}: {error}") from None
-    if not isinstance(value, kind):
-        raise ValueError(f"expected a {kind.__name__} in {path}, got {type(value).__name__}")
-    return value
-
-
-def _load_trigram(path: Path) -> TrigramLanguageModel:
-    try:
-        return TrigramLanguageModel.load(path / "trigram")
-    except (OSError, SafetensorError) as error:
-        raise ValueError(f"expected the trigram of this adversary in {path / 'trigram'}: {error}") from None

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from tests.builders import LATENT, TINY_SENTENCES, build_tiny_adversary
-from textsem.attacks.codes import DIRECTIONS, CodeBatch, local_basis, move_codes, pair_noise, unit
+from textsem.attacks.codes import DIRECTIONS, CodeBatch, local_neighbours, move_codes, pair_noise, unit
 from textsem.attacks.manifold import ManifoldConfig, ManifoldSource
 from textsem.model import TextAdversary
 from textsem.text.batches import encode_sentences
@@ -21,8 +21,8 @@ def normal(*shape: int, seed: int = 0) -> torch.Tensor:
 def code_batch(basis_weight: float = 1.0) -> CodeBatch:
     clean = normal(M, B, D)
     particle, noise = pair_noise(range(B), C, D, M)
-    basis = local_basis(clean.mean(dim=0), normal(30, D, seed=2), num_neighbours=K)
-    return CodeBatch(clean, clean + 0.3 * normal(M, B, D, seed=1), basis, particle, noise, basis_weight)
+    neighbours = local_neighbours(clean.mean(dim=0), normal(30, D, seed=2), num_neighbours=K)
+    return CodeBatch(clean, clean + 0.3 * normal(M, B, D, seed=1), neighbours, particle, noise, basis_weight)
 
 
 def outside(vectors: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
@@ -61,17 +61,10 @@ def test_adversarial_direction_without_noise_is_the_move_of_its_particle() -> No
     torch.testing.assert_close(DIRECTIONS["adversarial"](batch), move / move.norm(dim=-1, keepdim=True))
 
 
-def test_adversarial_noise_lies_along_the_basis_and_is_as_long_as_its_weight_says() -> None:
+def test_adversarial_noise_leads_to_the_neighbours_and_is_as_long_as_its_weight_says() -> None:
     batch = code_batch(basis_weight=0.7)
     move = unit(batch.of_particle(batch.adversarial - batch.clean))
-    noise = unit(torch.einsum("bck,bkd->bcd", batch.noise[..., :K], batch.basis))
-    torch.testing.assert_close(DIRECTIONS["adversarial"](batch), unit(move + 0.7 * noise))
-
-
-def test_basis_directions_stay_in_the_span_of_the_basis() -> None:
-    batch = code_batch()
-    directions = DIRECTIONS["basis"](batch)
-    assert max(outside(directions[b], batch.basis[b]).max().item() for b in range(B)) < 1e-5
+    torch.testing.assert_close(DIRECTIONS["adversarial"](batch), unit(move + 0.7 * DIRECTIONS["cone"](batch)))
 
 
 def test_clean_directions_stay_between_the_particles() -> None:
@@ -97,28 +90,37 @@ def test_isotropic_directions_prefer_none() -> None:
     assert directions.mean(dim=0).norm() < 0.03
 
 
-def test_basis_spans_the_ways_to_the_nearest_codes_of_the_bank_nearest_first() -> None:
+def test_neighbours_are_the_ways_to_the_nearest_codes_of_the_bank_nearest_first() -> None:
     codes, bank = normal(B, D), normal(30, D, seed=2)
-    basis = local_basis(codes, bank, num_neighbours=K)
-    torch.testing.assert_close(basis @ basis.mT, torch.eye(K).expand(B, K, K), atol=1e-5, rtol=0)
+    ways = local_neighbours(codes, bank, num_neighbours=K)
     for b in range(B):
-        order = (bank - codes[b]).norm(dim=-1).argsort()
-        for k in range(1, K + 1):
-            assert outside(bank[order[:k]] - codes[b], basis[b, :k]).max() < 1e-4
-        assert outside(bank[order[K : K + 1]] - codes[b], basis[b]).min() > 0.1
+        order = (bank - codes[b]).norm(dim=-1).argsort()[:K]
+        torch.testing.assert_close(ways[b], bank[order] - codes[b])
 
 
-def test_basis_leaves_the_code_itself_out() -> None:
+def test_a_code_is_no_neighbour_of_itself() -> None:
     codes = normal(1, D)
     others = normal(9, D, seed=1)
-    with_itself = local_basis(codes, torch.cat([codes * (1 + 1e-6), others]), num_neighbours=4)
-    torch.testing.assert_close(with_itself, local_basis(codes, others, num_neighbours=4))
+    with_itself = local_neighbours(codes, torch.cat([codes * (1 + 1e-6), others]), num_neighbours=4)
+    torch.testing.assert_close(with_itself, local_neighbours(codes, others, num_neighbours=4))
 
 
-def test_repeated_neighbour_adds_no_direction() -> None:
-    codes, others = normal(1, D), normal(3, D, seed=1)
-    basis = local_basis(codes, others.repeat(2, 1), num_neighbours=6)
-    assert (basis.norm(dim=-1) > 0.5).sum() == 3
+def test_cone_directions_are_non_negative_mixtures_of_the_ways_to_the_neighbours() -> None:
+    batch = code_batch()
+    directions = DIRECTIONS["cone"](batch)
+    for b in range(B):
+        weights = torch.linalg.lstsq(batch.neighbours[b].mT.double(), directions[b].mT.double()).solution
+        assert (weights > 0).all()
+        assert outside(directions[b], batch.neighbours[b]).max() < 1e-4
+
+
+def test_basis_directions_have_both_signs_within_the_span_of_the_neighbours() -> None:
+    batch = code_batch()
+    directions = DIRECTIONS["basis"](batch)
+    for b in range(B):
+        assert outside(directions[b], batch.neighbours[b]).max() < 1e-4
+        weights = torch.linalg.lstsq(batch.neighbours[b].mT.double(), directions[b].mT.double()).solution
+        assert (weights < 0).any()
 
 
 def test_noise_of_a_pair_depends_on_its_seed_alone() -> None:

@@ -8,10 +8,11 @@ from torch import Tensor
 
 from textsem.latent.gram_schmidt import orthonormal_rows
 
-__all__ = ["DIRECTIONS", "CodeBatch", "local_basis", "move_codes", "pair_noise", "unit"]
+__all__ = ["DIRECTIONS", "CodeBatch", "local_neighbours", "move_codes", "pair_noise", "unit"]
 
 # A direction shorter than this is rounding and no direction: it becomes zero instead of being blown up to unit length.
 MIN_NORM = 1e-5
+CONE_SHARPNESS = 2.0  # standard deviation of the log of a neighbour's weight
 
 
 @dataclass(frozen=True)
@@ -21,16 +22,16 @@ class CodeBatch:
     Args:
         clean: Z, codes of E, [particles, batch, latent].
         adversarial: Z', codes of E', [particles, batch, latent].
-        basis: Orthonormal rows that span the neighbourhood of each code, [batch, neighbours, latent].
+        neighbours: Ways from each code to its neighbours in the bank, nearest first, [batch, neighbours, latent].
         particle: Which particle each candidate belongs to (one per draw, Eq. 3), [batch, candidates].
         noise: Standard normal numbers of the pair's own generator, [batch, candidates, numbers]; as many numbers as
             the largest of the latent dimension, the neighbours and the particles.
-        basis_weight: Length of the noise along the basis, in units of the adversarial move.
+        basis_weight: Length of the noise towards the neighbours, in units of the adversarial move.
     """
 
     clean: Tensor
     adversarial: Tensor
-    basis: Tensor
+    neighbours: Tensor
     particle: Tensor
     noise: Tensor
     basis_weight: float
@@ -42,15 +43,25 @@ class CodeBatch:
 
 
 def adversarial_directions(batch: CodeBatch) -> Tensor:
-    """Return z' - z of E', plus noise along the Gram-Schmidt basis: [batch, candidates, latent]."""
+    """Return z' - z of E', plus noise towards the neighbours: [batch, candidates, latent]."""
     move = unit(batch.of_particle(batch.adversarial) - batch.of_particle(batch.clean))
-    along_basis = torch.einsum("bck,bkd->bcd", batch.noise[..., : batch.basis.shape[1]], batch.basis)
-    return unit(move + batch.basis_weight * unit(along_basis))
+    return unit(move + batch.basis_weight * cone_directions(batch))
+
+
+def cone_directions(batch: CodeBatch) -> Tensor:
+    """Return random non-negative mixtures of the ways to the neighbours: E' left out, between the code and real ones.
+
+    The weights are log-normal, so that two or three neighbours decide.  Of mixtures with both signs (``basis``) every
+    other component leads away from the data; measured on dev hypotheses, their neighbours are less fluent.
+    """
+    weights = (CONE_SHARPNESS * batch.noise[..., : batch.neighbours.shape[1]]).exp()
+    return unit(torch.einsum("bck,bkd->bcd", weights, unit(batch.neighbours)))
 
 
 def basis_directions(batch: CodeBatch) -> Tensor:
-    """Return noise along the Gram-Schmidt basis alone: GBSM without Eq. 6."""
-    return unit(torch.einsum("bck,bkd->bcd", batch.noise[..., : batch.basis.shape[1]], batch.basis))
+    """Return noise along the Gram-Schmidt basis of the neighbourhood, of both signs: GBSM without Eq. 6."""
+    basis = orthonormal_rows(batch.neighbours)
+    return unit(torch.einsum("bck,bkd->bcd", batch.noise[..., : basis.shape[1]], basis))
 
 
 def clean_directions(batch: CodeBatch) -> Tensor:
@@ -75,6 +86,7 @@ def no_directions(batch: CodeBatch) -> Tensor:
 DIRECTIONS: dict[str, Callable[[CodeBatch], Tensor]] = {
     "adversarial": adversarial_directions,
     "basis": basis_directions,
+    "cone": cone_directions,
     "clean": clean_directions,
     "isotropic": isotropic_directions,
     "reconstruction": no_directions,
@@ -110,26 +122,26 @@ def move_codes(codes: Tensor, directions: Tensor, scales: Tensor) -> Tensor:
     return moved
 
 
-def local_basis(codes: Tensor, bank: Tensor, *, num_neighbours: int) -> Tensor:
-    """Orthonormalise the way from each code to its neighbours in a frozen bank of training codes.
+def local_neighbours(codes: Tensor, bank: Tensor, *, num_neighbours: int) -> Tensor:
+    """Return the ways from each code to its neighbours in a frozen bank of training codes, nearest first.
 
-    Sec. 4, "orthogonalize the span of representative local points"; reading 13: at attack time these come from a bank,
-    so that a result does not depend on batch mates.  The rows are differences to the code itself, nearest first: the
-    space they span is the tangent of the manifold at that code.
+    Sec. 4, "representative local points"; reading 13: at attack time these come from a bank, so that a result does not
+    depend on batch mates.  Differences to the code itself span the tangent of the manifold at that code; their
+    Gram-Schmidt basis is ``orthonormal_rows`` of them.
 
     Args:
         codes: [batch, latent].
         bank: [sentences, latent].
-        num_neighbours: K, at most the latent dimension and the size of the bank.
+        num_neighbours: K, at most the size of the bank.
 
     Returns:
-        [batch, K, latent]; a neighbour that adds no direction gives a row of zeros.
+        [batch, K, latent].
     """
     # Matrix products would blur distances near 0, where a code is told from its neighbours.
     distances = torch.cdist(codes, bank, compute_mode="donot_use_mm_for_euclid_dist")
     is_itself = distances < 1e-3 * codes.norm(dim=-1, keepdim=True)
     nearest = distances.masked_fill(is_itself, torch.inf).topk(num_neighbours, largest=False).indices
-    return orthonormal_rows(bank[nearest] - codes[:, None])
+    return bank[nearest] - codes[:, None]
 
 
 def pair_noise(

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from textsem.attacks.candidates import Candidate
-from textsem.attacks.codes import DIRECTIONS, CodeBatch, local_basis, move_codes, pair_noise
+from textsem.attacks.codes import DIRECTIONS, CodeBatch, local_neighbours, move_codes, pair_noise
 from textsem.attacks.proposals import candidates_from_ids, reason_against
 from textsem.model import TextAdversary
 from textsem.text.batches import encode_sentences
@@ -109,7 +109,7 @@ class ManifoldSource:
         return CodeBatch(
             clean=clean,
             adversarial=adversarial,
-            basis=local_basis(clean.mean(dim=0), self._bank, num_neighbours=K),
+            neighbours=local_neighbours(clean.mean(dim=0), self._bank, num_neighbours=K),
             particle=particle.repeat_interleave(config.num_scales, dim=1)[:, :num_candidates],
             noise=noise.repeat_interleave(config.num_scales, dim=1)[:, :num_candidates],
             basis_weight=config.basis_weight,

@@ -1,6 +1,7 @@
 """Train a TextAdversary: autoencoder first, then manifold and attack by Algorithm 2, in three stages of one loop."""
 
 import logging
+import math
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -156,13 +157,16 @@ class AdversaryRun:
         return values
 
     def _set_rates(self, step: int, phase: Phase) -> None:
+        """In the first stage: warm-up and half a cosine, for encoder and decoder from ``learning_rate`` on."""
         config = self.config
-        for group, rate in zip(self.optimizer.param_groups, self.base_rates, strict=True):
-            if phase == "reconstruction":
-                warm = min(1.0, (step + 1) / config.warmup_steps)
-                done = torch.tensor(torch.pi * step / config.reconstruction_steps)
-                rate = config.learning_rate * warm * (FINAL_RATE + (1 - FINAL_RATE) * 0.5 * (1 + float(done.cos())))
-            group["lr"] = rate
+        factor = 1.0
+        if phase == "reconstruction":
+            done = 0.5 * (1 + math.cos(math.pi * step / config.reconstruction_steps))
+            factor = min(1.0, (step + 1) / config.warmup_steps) * (FINAL_RATE + (1 - FINAL_RATE) * done)
+        for i, (group, rate) in enumerate(zip(self.optimizer.param_groups, self.base_rates, strict=True)):
+            is_recognition = i < 2  # eta and eta' come first, see Learner.make_optimizer
+            is_first_stage = phase == "reconstruction" and not is_recognition
+            group["lr"] = factor * (config.learning_rate if is_first_stage else rate)
 
     def _batch(self, step: int, phase: Phase) -> TextBatch:
         config = self.config

@@ -94,8 +94,15 @@ def _model(
     )
 
 
+# eta learns slowly from L_x: at Adam's usual rate the reconstruction loss draws all particles onto one point.
 _BASE_LEARNER = LearnerConfig(
-    code_noise=1.0, inversion_examples=16, inner_rate=1e-3, inner_rate_adv=1e-3, epsilon=2.2, direction="basis"
+    code_noise=1.0,
+    inversion_examples=16,
+    recognition_rate=2e-5,
+    inner_rate=1e-3,
+    inner_rate_adv=1e-3,
+    epsilon=2.2,
+    direction="basis",
 )
 
 PRESETS: dict[str, Preset] = {

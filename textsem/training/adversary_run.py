@@ -44,6 +44,7 @@ class AdversaryJob:
     access: Access
     gradient: str | None
     start_from: str | None
+    fresh_particles: bool
     output: Path
     reconstruction_steps: int | None
     manifold_steps: int | None
@@ -92,6 +93,9 @@ def run_adversary_job(job: AdversaryJob) -> Path:
     sentences = load_sentences(sources, split=job.split, held_out=held_out).sentences
     if job.start_from:
         model = TextAdversary.from_pretrained(job.start_from).train()
+        model.resize_bank(preset(job.preset).model.bank_size)
+        if job.fresh_particles:
+            model.initialise_particles(torch.Generator().manual_seed(config.seed))
     else:
         model = build_adversary(sentences, preset(job.preset).model, config)
     model = model.to(job.device)
