@@ -148,9 +148,11 @@ class TextAdversary(nn.Module):
         return RecognitionNetwork(config)
 
     def initialise(self, embeddings: Tensor, generator: torch.Generator) -> "TextAdversary":
-        """Set the embedding table [vocab, embedding] and the start of both recognition networks; return self."""
+        """Set the embedding table [vocab, embedding] and draw the start of all networks; return self."""
         with torch.no_grad():
             self.embedding.copy_(embeddings)
+        for part in (self.encoder, self.decoder):
+            _initialise_layers(part, generator)
         return self.initialise_particles(generator)
 
     def initialise_particles(self, generator: torch.Generator) -> "TextAdversary":
@@ -248,3 +250,42 @@ class TextAdversary(nn.Module):
         self.config = replace(self.config, bank_size=bank_size)
         self.bank_features = self.bank_features.new_zeros(bank_size, self.config.encoder.feature_dim)
         return self
+
+
+def _zeros_like(module: Module) -> Module:
+    """Turn a module on the meta device into one with zeros on the default device."""
+    module.to_empty(device=torch.get_default_device())
+    with torch.no_grad():
+        for parameter in module.parameters():
+            parameter.zero_()
+    return module
+
+
+def _initialise_layers(module: nn.Module, generator: torch.Generator) -> None:
+    """Draw weights and biases as torch does by itself, uniform within 1 / sqrt(fan in), but from a generator."""
+    for layer in module.modules():
+        if isinstance(layer, nn.GroupNorm):
+            nn.init.ones_(layer.weight)
+            nn.init.zeros_(layer.bias)
+        elif isinstance(layer, nn.Linear | nn.Conv1d | nn.ConvTranspose1d):
+            bound = 1 / math.sqrt(layer.weight[0].numel())
+            nn.init.uniform_(layer.weight, -bound, bound, generator=generator)
+            if layer.bias is not None:
+                nn.init.uniform_(layer.bias, -bound, bound, generator=generator)
+
+
+def _read_json(path: Path, kind: type[Json]) -> Json:
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"expected JSON in {path}: {error}") from None
+    if not isinstance(value, kind):
+        raise ValueError(f"expected a {kind.__name__} in {path}, got {type(value).__name__}")
+    return value
+
+
+def _load_trigram(path: Path) -> TrigramLanguageModel:
+    try:
+        return TrigramLanguageModel.load(path / "trigram")
+    except (OSError, SafetensorError) as error:
+        raise ValueError(f"expected the trigram of this adversary in {path / 'trigram'}: {error}") from None
