@@ -19,7 +19,11 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
-    add("--data", default=None, help="labelled pairs: hub id, file or folder of splits (default: TEXTSEM_DATA, else SNLI)")
+    add(
+        "--data",
+        default=None,
+        help="labelled pairs: hub id, file or folder of splits (default: TEXTSEM_DATA, else SNLI)",
+    )
     add("--split", default="train", help="split of --data to train on (default: %(default)s)")
     add("--label-order", nargs=3, default=None, help="what label numbers 0, 1, 2 mean, where the data does not say")
     add("--limit", type=int, default=0, help="most training pairs; 0 for all (default: %(default)s)")

@@ -10,6 +10,7 @@ from tests.builders import TINY_SENTENCES, build_tiny_adversary
 from textsem.data.sentences import load_sentences
 from textsem.evaluation.evaluate import EvaluateAdversaryConfig, evaluate_adversary
 from textsem.evaluation.evaluation_tables import evaluation_tables
+from textsem.evaluation.smoothness_sources import SOURCES
 from textsem.model import TextAdversary
 
 TOO_LONG = "a man sleeps , a dog runs , a cat eats"
@@ -64,7 +65,7 @@ def test_every_model_and_group_has_its_figure(metrics: dict[str, Any]) -> None:
 
 
 def test_sources_stand_beside_the_plain_autoencoder(metrics: dict[str, Any]) -> None:
-    names = ["adversarial", "basis", "clean", "isotropic", "plain isotropic"]
+    names = [*SOURCES, "plain isotropic"]
     assert list(metrics["smoothness"]) == names
     assert {figures["n"] for figures in metrics["smoothness"].values()} == {4}
     # The plain model is the adversary itself here: so are its figures.
@@ -90,7 +91,7 @@ def test_judge_is_named(metrics: dict[str, Any], folder: Path) -> None:
     own = evaluate_adversary(options(folder, output=str(folder / "own")))
     assert own["judge"] == {"fitted_on": "the adversary's own trigram, which its attack may use too"}
     assert own["judge"]["fitted_on"] in evaluation_tables(own)
-    assert list(own["smoothness"]) == ["adversarial", "basis", "clean", "isotropic"]
+    assert tuple(own["smoothness"]) == SOURCES
     assert not [name for name in own["reconstruction"]["adversary"] if name.startswith("not seen")]
 
 

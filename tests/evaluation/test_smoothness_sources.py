@@ -89,7 +89,7 @@ def test_no_direction_changes_no_word(model: TextAdversary) -> None:
     assert not measure(model, sources=("clean",), num_particles=1)["clean"].changed_words.any()
 
 
-def test_basis_weight_zero_leaves_the_move_of_the_second_encoder_alone(model: TextAdversary) -> None:
+def test_weight_zero_leaves_the_move_of_the_second_encoder_alone(model: TextAdversary) -> None:
     batch = code_batch(model, SENTENCES, num_particles=3, seed=4, basis_weight=0.0)
     move = batch.of_particle(batch.adversarial - batch.clean)
     cosines = torch.cosine_similarity(DIRECTIONS["adversarial"](batch), move, dim=-1)

@@ -18,7 +18,7 @@ from textsem.text.tokenization import tokenize
 
 __all__ = ["SOURCES", "code_batch", "measure_sources", "median_interval", "short_sentences"]
 
-SOURCES = ("adversarial", "basis", "clean", "isotropic")
+SOURCES = ("adversarial", "cone", "basis", "clean", "isotropic")
 NORMAL_97_5 = 1.959963984540054  # quantile of the standard normal for a two-sided 95%
 
 
@@ -70,7 +70,7 @@ def measure_sources(
         num_particles: M.
         seed: Draws the particles, and with each sentence its own noise.
         sources: Keys of ``DIRECTIONS``.
-        basis_weight: Length of E' 's noise along the basis, in units of its move; 0 is E' alone.
+        basis_weight: Length of the noise towards the neighbours that E' is joined by, in units of its move; 0 is E' alone.
         scales: Ascending positive scales; ``geometric_scales()`` if None.
 
     Raises:

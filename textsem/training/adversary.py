@@ -126,7 +126,9 @@ class AdversaryRun:
                 progress.seconds = time.monotonic() - started
                 sums.update({**losses, "batches": 1.0})
                 bar.update()
-                bar.set_postfix(phase=self.phase(progress.step - 1), loss=f"{losses['reconstruction']:.3f}", refresh=False)
+                bar.set_postfix(
+                    phase=self.phase(progress.step - 1), loss=f"{losses['reconstruction']:.3f}", refresh=False
+                )
                 is_due = progress.step % checkpoint_every == 0 or progress.step == self.num_steps
                 if is_due:
                     self._log(sums)
@@ -180,9 +182,7 @@ class AdversaryRun:
     def _words(self, ids: Tensor) -> CandidateWords:
         if self.config.num_negatives is None:
             return self.exact
-        return sample_words(
-            ids, self.frequencies, num_negatives=self.config.num_negatives, generator=self.generator
-        )
+        return sample_words(ids, self.frequencies, num_negatives=self.config.num_negatives, generator=self.generator)
 
     def _problem(self, words: CandidateWords) -> TextProblem:
         term = None if self.attacker is None else self.attacker.term
@@ -230,7 +230,9 @@ class AdversaryRun:
         self.model.eval()
         with torch.no_grad():
             rows = order[torch.arange(self.model.config.bank_size) % len(order)]
-            self.model.bank_features.copy_(torch.cat([self.model.features(ids) for ids in self.pair_ids[rows].split(256)]))
+            self.model.bank_features.copy_(
+                torch.cat([self.model.features(ids) for ids in self.pair_ids[rows].split(256)])
+            )
 
 
 def _encode(model: TextAdversary, sentences: Sequence[str]) -> Tensor:

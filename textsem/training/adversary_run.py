@@ -101,9 +101,7 @@ def run_adversary_job(job: AdversaryJob) -> Path:
     model = model.to(job.device)
     attacker = _attacker(job, model, pairs, config) if config.adversarial_steps else None
     run = AdversaryRun(model, sentences, pairs, config, job.output, attacker=attacker)
-    train_adversary(
-        run, is_resumed=job.resume, checkpoint_every=job.checkpoint_every, max_minutes=job.max_minutes
-    )
+    train_adversary(run, is_resumed=job.resume, checkpoint_every=job.checkpoint_every, max_minutes=job.max_minutes)
     model.save_pretrained(job.output)
     write_metrics(job.output, run.progress.metrics)
     write_adversary_curve(job.output, run.progress.metrics)

@@ -119,5 +119,3 @@ class Attacker:
         self.surrogate.buffer.restore(state["buffer"])
         self.is_warm = state["is_warm"]
         self.target.restore_counts(state["counts"])
-
-
