@@ -70,7 +70,7 @@ def measure_sources(
         num_particles: M.
         seed: Draws the particles, and with each sentence its own noise.
         sources: Keys of ``DIRECTIONS``.
-        basis_weight: Length of the noise towards the neighbours that E' is joined by, in units of its move; 0 is E' alone.
+        basis_weight: Length of the noise towards neighbours that is added to E', in units of its move; 0 is E' alone.
         scales: Ascending positive scales; ``geometric_scales()`` if None.
 
     Raises:
