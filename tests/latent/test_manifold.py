@@ -22,6 +22,13 @@ def test_noise_of_a_rank_one_difference_is_the_product_of_its_norms() -> None:
     assert noise.relative == pytest.approx(0.2 * 5 * 5 / 2)
 
 
+def test_noise_is_the_largest_singular_value_and_not_the_frobenius_norm() -> None:
+    z = torch.eye(4, 2, dtype=DOUBLE)[None]
+    difference = torch.zeros(1, 4, 2, dtype=DOUBLE)
+    difference[0, 0, 0], difference[0, 1, 1] = 3.0, 2.0
+    assert latent_noise_level(z, z + difference).absolute == pytest.approx(3 / 4**0.5)
+
+
 def test_relative_noise_is_free_of_the_scale_of_codes() -> None:
     z, z_adv = normal(3, 8, 5), normal(3, 8, 5, seed=1)
     once, twice = latent_noise_level(z, z_adv), latent_noise_level(2 * z, 2 * z_adv)
