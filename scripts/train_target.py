@@ -7,6 +7,7 @@ Example:
 
 import argparse
 import logging
+import shlex
 import sys
 from pathlib import Path
 
@@ -110,7 +111,7 @@ def shown(identity: DataIdentity) -> str:
 
 def shown_command(arguments: list[str]) -> str:
     """Return the command for the card, paths of this machine shortened to names."""
-    return " ".join(["python scripts/train_target.py", *map(file_name, arguments)])
+    return "python scripts/train_target.py " + shlex.join(map(file_name, arguments))
 
 
 def file_name(text: str) -> str:

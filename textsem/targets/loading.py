@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import nn
 
 from textsem.protocols import Target
@@ -92,7 +92,7 @@ def save_word_level_target(
     words = target.vocabulary.words[len(SPECIAL_WORDS) :]
     _write(folder / "vocabulary.json", json.dumps(words, ensure_ascii=False) + "\n")
     partial = folder / "model.safetensors.partial"
-    save_file(weights, partial)
+    partial.write_bytes(save(weights))  # save_file would make it readable for its owner alone
     os.replace(partial, folder / "model.safetensors")
     _write(folder / "config.json", json.dumps(description, indent=2) + "\n")
 
