@@ -1,6 +1,5 @@
 import json
 import random
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,14 +11,8 @@ from textsem.targets.loading import load_target
 from textsem.targets.paper_mlp import PaperMLPConfig
 from textsem.targets.word_level import WordLevelTarget
 from textsem.training.checkpoint import TRAINING_STATE_FILE
-from textsem.training.target import (
-    TargetTrainingConfig,
-    _Run,
-    accuracy,
-    build_vocabulary,
-    epoch_batches,
-    train_target,
-)
+from textsem.training.labelled_pairs import accuracy
+from textsem.training.target import TargetTrainingConfig, _Run, train_target
 from textsem.training.target_report import RunDescription
 
 NETWORK = AttentionConfig(embedding_dim=8, hidden_dim=8, num_layers=1, classifier_dim=8)
@@ -166,31 +159,3 @@ def test_resuming_with_other_settings_or_without_a_state_is_refused(tmp_path: Pa
 def test_empty_data_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="got 60 and 0"):
         train_target(TRAIN, Pairs((), (), ()), NETWORK, CONFIG, tmp_path)
-
-
-def test_every_row_comes_once_an_epoch_in_an_order_of_its_own() -> None:
-    lengths = [(i % 7, i % 3) for i in range(1003)]
-    epochs = [epoch_batches(lengths, 4, seed=0, epoch=epoch) for epoch in (0, 1, 0)]
-    assert epochs[0] == epochs[2] != epochs[1]
-    assert sorted(row for batch in epochs[0] for row in batch) == list(range(1003))
-    assert len(epochs[0]) == 251
-    assert epoch_batches(lengths, 4, seed=1, epoch=0) != epochs[0]
-    # Batch mates are of nearly the same length: at most one change of length inside most batches.
-    assert sum(len({lengths[row] for row in batch}) <= 2 for batch in epochs[0]) > 240
-
-
-def test_vocabulary_leaves_out_words_seen_once() -> None:
-    pairs = Pairs(("a dog", "a cat"), ("dog zebra", "the cat"), (0, 1))
-    assert build_vocabulary(pairs, max_words=10).words[4:] == ("a", "cat", "dog")
-    assert build_vocabulary(pairs, max_words=1).words[4:] == ("a",)
-
-
-def test_accuracy_counts_right_rows() -> None:
-    class Neutral:
-        label_names: tuple[str, ...] = ("entailment", "neutral", "contradiction")
-
-        def predict(self, premises: Sequence[str], hypotheses: Sequence[str]) -> torch.Tensor:
-            return torch.tensor([[0.1, 0.8, 0.1]]).expand(len(hypotheses), 3)
-
-    pairs = Pairs(("p",) * 4, ("h",) * 4, (1, 0, 1, 1))
-    assert accuracy(Neutral(), pairs) == 0.75
