@@ -132,5 +132,6 @@ def test_data_without_a_short_sentence_is_refused(folder: Path, tmp_path: Path) 
 
 @pytest.mark.parametrize("name", ["num_sentences", "num_particles"])
 def test_counts_below_one_are_refused(name: str) -> None:
+    values: dict[str, Any] = {name: 0}
     with pytest.raises(ValueError, match=f"expected {name} >= 1, got 0"):
-        EvaluateAdversaryConfig(**{name: 0})
+        EvaluateAdversaryConfig(**values)

@@ -154,7 +154,7 @@ def _smoothness(
     sentences = short_sentences(hypotheses, max_words=max_words, num_sentences=config.num_sentences)
     if not sentences:
         raise ValueError(f"expected a hypothesis of 1 to {max_words} words, got none")
-    found = {}
+    found: dict[str, Smoothness] = {}
     for name, model in models.items():
         measured = measure_sources(
             model,

@@ -97,7 +97,7 @@ def _reconstruct(model: TextAdversary, ids: Tensor, *, num_particles: int, seed:
     theta, _ = model.draw_particles(num_particles, generator)
     if not len(ids):
         return ids
-    codes = torch.cat([model.codes(model.features(part), theta) for part in ids.split(batch_size)], dim=1)
+    codes = torch.cat([model.codes(model.features(part), theta) for part in torch.split(ids, batch_size)], dim=1)
     return model.decode_ids(sample_mixture(codes, generator=generator)[0])
 
 
