@@ -92,6 +92,8 @@ def test_replaced_word_takes_over_the_capital_of_its_place(old: str, new: str, e
         ("  A man", "  man", "  Man"),
         ("A man", "", ""),
         ("  ", "a man", "a man  "),
+        ("one twO thrEE FouR five", "one three four six", "one thrEE FouR six"),
+        ("one twO thrEE FouR five", "zero two and three four", "zero twO and thrEE FouR"),
         ("A  man   sleeps", "a   sleeps", "A   sleeps"),
     ],
 )
