@@ -1,5 +1,7 @@
 """Moves of codes: unit directions, equal lengths, the tangent space, nothing shared between pairs."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -175,9 +177,10 @@ def test_codes_of_a_pair_do_not_depend_on_its_batch(name: str, tiny_adversary: T
 def test_all_sources_but_the_reconstruction_move_codes_equally_far(tiny_adversary: TextAdversary) -> None:
     ids, seeds = sentence_ids(tiny_adversary), [3, 1, 4, 1]
     lengths = {}
+    config = ManifoldConfig(num_particles=M, num_neighbours=4, min_scale=0.2, max_scale=1.0, num_scales=2)
+    still = ManifoldSource(tiny_adversary, replace(config, direction="reconstruction"))
     for name in DIRECTIONS:
-        source = ManifoldSource(tiny_adversary, ManifoldConfig(name, num_particles=M, num_neighbours=4, num_scales=2))
-        still = ManifoldSource(tiny_adversary, ManifoldConfig("reconstruction", num_particles=M, num_scales=2))
+        source = ManifoldSource(tiny_adversary, replace(config, direction=name))
         with torch.no_grad():
             moves = source.moved_codes(ids, seeds, C) - still.moved_codes(ids, seeds, C)
         lengths[name] = moves.norm(dim=-1)
