@@ -14,6 +14,9 @@ from textsem.text.vocabulary import END_ID, PAD_ID, START_ID
 
 __all__ = ["CandidateWords", "DecodedText", "TextBatch", "TextProblem", "all_words", "sample_words"]
 
+NUM_CHOICES = 8  # words a position that the adversarial gradient weighs against each other
+RELAXATION_TEMPERATURE = 4.0  # logits of first and second word lie some 8 nats apart: 2 nats then, in reach
+
 AdversarialTerm = Callable[["DecodedText", "TextBatch", "TextProblem"], Tensor]
 
 
@@ -24,13 +27,17 @@ class CandidateWords:
     Args:
         ids: Sorted word ids, [choices].
         position: Place of each word id in ``ids``, -1 where it is absent, [vocab].
-        correction: Added to the logits: minus the log of the expected number of draws of a sampled word, so that the
+        correction: Added to the logits: minus the log of the probability that a sampled word is drawn, so that the
             softmax estimates the one over all words (importance sampling), [choices]; 0 for the batch's own words.
     """
 
     ids: Tensor
     position: Tensor
     correction: Tensor
+
+    def to(self, device: torch.device) -> "CandidateWords":
+        """Return the same words on ``device``."""
+        return CandidateWords(self.ids.to(device), self.position.to(device), self.correction.to(device))
 
 
 @dataclass(frozen=True)
@@ -70,18 +77,30 @@ def all_words(vocab_size: int) -> CandidateWords:
 def sample_words(ids: Tensor, frequencies: Tensor, *, num_negatives: int, generator: torch.Generator) -> CandidateWords:
     """Let the decoder choose among the batch's own words and ``num_negatives`` draws from ``frequencies``.
 
+        rank_i = e_i / p_i,   e_i ~ Exp(1),   drawn: rank_i < T, the (n + 1)-th smallest,   pi_i = 1 - exp(-p_i T)
+
+    Drawing the smallest ranks is drawing without replacement.  Given T, pi_i is the probability that word i is drawn,
+    so that the sum over drawn words of exp(logit_i) / pi_i estimates the softmax's denominator without bias (Cohen &
+    Kaplan 2007, "Summarizing data using bottom-k sketches"); n p_i, the expected draws with replacement, would not.
+    The loss, its log, stays a little too small on average (Jensen).
+
     Args:
         ids: The batch, [batch, length].
         frequencies: Probability of each word to be drawn, [vocab]; 0 for pad and start.
-        num_negatives: Draws without replacement.
+        num_negatives: Draws without replacement, n; where there are not more words, all are taken.
         generator: Draws the words.
     """
     own = torch.unique(ids)
     own = own[(own != PAD_ID) & (own != START_ID)]
-    drawn = torch.multinomial(frequencies, num_negatives, replacement=False, generator=generator)
+    ranks = torch.empty_like(frequencies).exponential_(generator=generator) / frequencies
+    ranks[frequencies == 0] = torch.inf
+    threshold = torch.inf
+    if num_negatives < len(ranks):
+        threshold = float(ranks.kthvalue(num_negatives + 1).values)
+    drawn = (ranks < threshold).nonzero().flatten()
     chosen = torch.unique(torch.cat([own, drawn]))
-    expected_draws = (num_negatives * frequencies[chosen]).clamp(max=1.0)
-    correction = torch.where(torch.isin(chosen, own), 0.0, -expected_draws.log())
+    is_drawn = -torch.expm1(-frequencies[chosen] * threshold)
+    correction = torch.where(torch.isin(chosen, own), 0.0, -is_drawn.log())
     return _candidates(chosen, correction, len(frequencies))
 
 
@@ -175,14 +194,16 @@ class TextProblem:
         return l2(difference.flatten(start_dim=-2))
 
     def straight_through_words(self, outputs: DecodedText, batch: TextBatch) -> tuple[Tensor, Tensor, Tensor]:
-        """Return the most likely words with a gradient: word ids, weights [batch, length, 2] and mask [batch, length].
+        """Return the most likely words with a gradient: word ids, weights [batch, length, choices], mask.
 
-        Forward, the first choice has weight 1 and the second 0, since hard words are what the target will read;
-        backward, both weights have the gradient of their softmax (straight-through estimate, Bengio et al. 2013).
+        Forward, the first choice has weight 1 and the others 0, since hard words are what the target will read;
+        backward, the weights have the gradient of a softmax at ``RELAXATION_TEMPERATURE`` (straight-through estimate,
+        Bengio et al. 2013): at temperature 1 a decoder that is sure of its words would pass next to none.
         """
         mask = (batch.ids != PAD_ID) & (batch.ids != END_ID)
-        best, choice = self.logits(outputs.vectors).topk(2, dim=-1)
-        soft = best.softmax(dim=-1)
+        # Without the sampling correction, as in hard_words: it would lift rare words above the one that is decoded.
+        best, choice = self.model.word_logits(outputs.vectors, self.words.ids).topk(NUM_CHOICES, dim=-1)
+        soft = (best / RELAXATION_TEMPERATURE).softmax(dim=-1)
         hard = torch.zeros_like(soft)
         hard[..., 0] = 1.0
         return self.words.ids[choice], hard + soft - soft.detach(), mask
