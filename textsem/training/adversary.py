@@ -4,9 +4,8 @@ import logging
 import math
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -18,16 +17,16 @@ from textsem.latent.learner import Learner, train_batch
 from textsem.latent.problem import Phase
 from textsem.latent.state import state_from_tensors, state_to_tensors
 from textsem.model import TextAdversary, TextAdversaryConfig
-from textsem.targets.metering import MeteredTarget
-from textsem.text.batches import encode_sentences
 from textsem.text.embeddings import cooccurrence_embeddings, random_embeddings
 from textsem.text.ngram import TrigramLanguageModel
 from textsem.text.tokenization import tokenize
 from textsem.text.vocabulary import PAD_ID, START_ID, Vocabulary
 from textsem.training.adversary_config import AdversaryTrainingConfig
+from textsem.training.adversary_data import batch_rows, digest, encode_fitting
 from textsem.training.attacker import Attacker
 from textsem.training.checkpoint import load_training_state, save_training_state
-from textsem.training.target import LabelledPairs
+from textsem.training.labelled_pairs import LabelledPairs
+from textsem.training.target_report import write_metrics
 from textsem.training.text_problem import CandidateWords, TextBatch, TextProblem, all_words, sample_words
 
 __all__ = ["AdversaryRun", "build_adversary", "train_adversary"]
@@ -50,10 +49,7 @@ def build_adversary(
     else:
         table = cooccurrence_embeddings(words, vocabulary=vocabulary, dim=dim, generator=generator)
     language_model = TrigramLanguageModel.fit(words, vocabulary=vocabulary)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(config.seed)  # layers that draw from torch's global generator
-        model = TextAdversary(model_config, vocabulary, language_model)
-    return model.initialise(table, generator)
+    return TextAdversary(model_config, vocabulary, language_model).initialise(table, generator)
 
 
 @dataclass
@@ -62,6 +58,8 @@ class _Progress:
 
     step: int = 0
     seconds: float = 0.0
+    sums: dict[str, float] = field(default_factory=dict)  # of every loss since the last line of metrics
+    counts: dict[str, int] = field(default_factory=dict)  # batches that had it
     metrics: list[dict[str, Any]] = field(default_factory=list)
 
 
@@ -73,8 +71,12 @@ class AdversaryRun:
         sentences: Unlabelled sentences of the first stage.
         pairs: Labelled pairs of the second and third.
         config: Settings.
-        folder: Where states are saved.
+        folder: Where states and metrics are saved.
         attacker: Target, surrogate and Eq. 6; None where the third stage has no steps.
+        identity: Plain types that must be the same again when the run is resumed, such as the target's name.
+
+    Raises:
+        ValueError: If no sentence or no hypothesis is short enough, or the third stage has nobody to attack.
     """
 
     def __init__(
@@ -86,18 +88,29 @@ class AdversaryRun:
         folder: Path,
         *,
         attacker: Attacker | None,
+        identity: Mapping[str, Any] | None = None,
     ) -> None:
+        if config.adversarial_steps and attacker is None:
+            raise ValueError(f"expected an attacker for {config.adversarial_steps} adversarial_steps, got None")
         self.model, self.config, self.folder, self.attacker = model, config, folder, attacker
-        self.ids = _encode(model, sentences)
-        self.pair_rows, self.pair_ids = _encode_pairs(model, pairs)
+        self.device = model.embedding.device
+        vocabulary, max_length = model.vocabulary, model.config.max_length
+        self.ids = encode_fitting(sentences, vocabulary=vocabulary, max_length=max_length)[1]
+        self.pair_rows, self.pair_ids = encode_fitting(pairs.hypotheses, vocabulary=vocabulary, max_length=max_length)
         self.pairs = pairs
+        self.settings = {
+            "config": asdict(config),
+            "model": asdict(model.config),
+            "data": digest(self.ids, self.pair_ids, torch.tensor(list(pairs.labels))),
+            **(identity or {}),
+        }
         self.generator = torch.Generator().manual_seed(config.seed + 1)
         parts = (model.particle_mlp, model.recognition, model.particle_mlp_adv, model.recognition_adv)
         self.learner = Learner(config.learner, *parts)
         counts = torch.bincount(self.ids.flatten(), minlength=model.vocabulary.size).float() ** NEGATIVE_POWER
         counts[[PAD_ID, START_ID]] = 0.0
         self.frequencies = counts / counts.sum()
-        self.exact = all_words(model.vocabulary.size)
+        self.exact = all_words(model.vocabulary.size).to(self.device)
         self.optimizer = self.learner.make_optimizer(self._problem(self.exact).parameter_groups())
         self.base_rates = [group["lr"] for group in self.optimizer.param_groups]
         self.state = self.learner.initial_state(self.generator)
@@ -118,21 +131,19 @@ class AdversaryRun:
     def train(self, *, checkpoint_every: int, max_minutes: float | None = None) -> bool:
         """Go on to the end (True), or until time is up (False)."""
         progress, started = self.progress, time.monotonic() - self.progress.seconds
-        sums: Counter[str] = Counter()
         with tqdm(total=self.num_steps, initial=progress.step, desc="adversary", unit="batch", mininterval=5.0) as bar:
             while progress.step < self.num_steps:
                 losses = self.step(progress.step)
                 progress.step += 1
                 progress.seconds = time.monotonic() - started
-                sums.update({**losses, "batches": 1.0})
+                self._add(losses)
                 bar.update()
                 bar.set_postfix(
                     phase=self.phase(progress.step - 1), loss=f"{losses['reconstruction']:.3f}", refresh=False
                 )
                 is_due = progress.step % checkpoint_every == 0 or progress.step == self.num_steps
                 if is_due:
-                    self._log(sums)
-                    sums.clear()
+                    self._log()
                 if is_due or (max_minutes is not None and progress.seconds > 60 * max_minutes):
                     self.save()
                 if max_minutes is not None and progress.seconds > 60 * max_minutes:
@@ -164,7 +175,7 @@ class AdversaryRun:
         factor = 1.0
         if phase == "reconstruction":
             done = 0.5 * (1 + math.cos(math.pi * step / config.reconstruction_steps))
-            factor = min(1.0, (step + 1) / config.warmup_steps) * (FINAL_RATE + (1 - FINAL_RATE) * done)
+            factor = min(1.0, (step + 1) / max(config.warmup_steps, 1)) * (FINAL_RATE + (1 - FINAL_RATE) * done)
         for i, (group, rate) in enumerate(zip(self.optimizer.param_groups, self.base_rates, strict=True)):
             is_recognition = i < 2  # eta and eta' come first, see Learner.make_optimizer
             is_first_stage = phase == "reconstruction" and not is_recognition
@@ -173,30 +184,42 @@ class AdversaryRun:
     def _batch(self, step: int, phase: Phase) -> TextBatch:
         config = self.config
         if phase == "reconstruction":
-            return TextBatch(self.ids[_rows(len(self.ids), config.batch_size, step, config.seed)])
-        rows = _rows(len(self.pair_ids), config.pair_batch_size, step, config.seed + 1)
+            rows = batch_rows(len(self.ids), config.batch_size, step=step, seed=config.seed)
+            return TextBatch(self.ids[rows].to(self.device))
+        rows = batch_rows(len(self.pair_ids), config.pair_batch_size, step=step, seed=config.seed + 1)
         chosen = self.pair_rows[rows].tolist()
-        labels = torch.tensor([self.pairs.labels[i] for i in chosen])
-        return TextBatch(self.pair_ids[rows], [self.pairs.premises[i] for i in chosen], labels)
+        labels = torch.tensor([self.pairs.labels[i] for i in chosen], device=self.device)
+        return TextBatch(self.pair_ids[rows].to(self.device), [self.pairs.premises[i] for i in chosen], labels)
 
     def _words(self, ids: Tensor) -> CandidateWords:
         if self.config.num_negatives is None:
             return self.exact
-        return sample_words(ids, self.frequencies, num_negatives=self.config.num_negatives, generator=self.generator)
+        drawn = self.config.num_negatives
+        words = sample_words(ids.cpu(), self.frequencies, num_negatives=drawn, generator=self.generator)
+        return words.to(self.device)
 
     def _problem(self, words: CandidateWords) -> TextProblem:
         term = None if self.attacker is None else self.attacker.term
         return TextProblem(self.model, words, term, precision=self.config.precision)
 
-    def _log(self, sums: Counter[str]) -> None:
-        count = sums.pop("batches")
-        line = {"step": self.progress.step, "phase": self.phase(self.progress.step - 1)}
-        self.progress.metrics.append({**line, **{name: round(total / count, 5) for name, total in sums.items()}})
-        _LOGGER.info("%s", self.progress.metrics[-1])
+    def _add(self, losses: Mapping[str, float]) -> None:
+        sums, counts = self.progress.sums, self.progress.counts
+        for name, value in losses.items():
+            sums[name] = sums.get(name, 0.0) + value
+            counts[name] = counts.get(name, 0) + 1
+
+    def _log(self) -> None:
+        """Close a line of metrics: the mean of each loss over the batches that had it."""
+        progress = self.progress
+        line = {"step": progress.step, "phase": self.phase(progress.step - 1)}
+        means = {name: round(total / progress.counts[name], 5) for name, total in progress.sums.items()}
+        progress.metrics.append({**line, **means})
+        progress.sums, progress.counts = {}, {}
+        _LOGGER.info("%s", progress.metrics[-1])
 
     def save(self) -> None:
-        """Write the state that ``resume`` reads."""
-        extra: dict[str, Any] = {"config": asdict(self.config), "progress": asdict(self.progress)}
+        """Write the state that ``resume`` reads, and ``metrics.jsonl``."""
+        extra: dict[str, Any] = {"settings": self.settings, "progress": asdict(self.progress)}
         extra["learner"] = state_to_tensors(self.state)
         modules: dict[str, torch.nn.Module] = {"model": self.model}
         optimizers: dict[str, torch.optim.Optimizer] = {"adam": self.optimizer}
@@ -204,23 +227,22 @@ class AdversaryRun:
         if self.attacker is not None:
             extra["attacker"] = self.attacker.state(modules, optimizers, generators)
         save_training_state(self.folder, modules, optimizers, generators, extra)
+        write_metrics(self.folder, self.progress.metrics)
 
     def resume(self) -> None:
         """Put the saved state back.
 
         Raises:
-            ValueError: If there is none, or it belongs to other settings.
+            ValueError: If there is none, or it belongs to other settings or data; the difference is named.
         """
         modules: dict[str, torch.nn.Module] = {"model": self.model}
         optimizers: dict[str, torch.optim.Optimizer] = {"adam": self.optimizer}
         generators = {"run": self.generator}
         if self.attacker is not None:
             self.attacker.state(modules, optimizers, generators)
-        extra = load_training_state(self.folder, modules, optimizers, generators)
-        if extra["config"] != asdict(self.config):
-            raise ValueError(f"expected the settings of the state to resume, {extra['config']}, got {self.config}")
+        extra = load_training_state(self.folder, modules, optimizers, generators, settings=self.settings)
         self.progress = _Progress(**extra["progress"])
-        self.state = state_from_tensors(extra["learner"])
+        self.state = state_from_tensors({name: value.to(self.device) for name, value in extra["learner"].items()})
         if self.attacker is not None:
             self.attacker.restore(extra["attacker"])
 
@@ -231,35 +253,8 @@ class AdversaryRun:
         with torch.no_grad():
             rows = order[torch.arange(self.model.config.bank_size) % len(order)]
             self.model.bank_features.copy_(
-                torch.cat([self.model.features(ids) for ids in self.pair_ids[rows].split(256)])
+                torch.cat([self.model.features(ids.to(self.device)) for ids in self.pair_ids[rows].split(256)])
             )
-
-
-def _encode(model: TextAdversary, sentences: Sequence[str]) -> Tensor:
-    words = [tokenize(sentence).words for sentence in sentences]
-    fitting = [row for row in words if 0 < len(row) <= model.config.max_length]
-    return encode_sentences(fitting, vocabulary=model.vocabulary, max_length=model.config.max_length)
-
-
-def _encode_pairs(model: TextAdversary, pairs: LabelledPairs) -> tuple[Tensor, Tensor]:
-    """Return the positions of the pairs whose hypothesis fits, and their ids."""
-    words = [tokenize(hypothesis).words for hypothesis in pairs.hypotheses]
-    rows = [i for i, row in enumerate(words) if 0 < len(row) <= model.config.max_length]
-    ids = encode_sentences([words[i] for i in rows], vocabulary=model.vocabulary, max_length=model.config.max_length)
-    return torch.tensor(rows), ids
-
-
-def _rows(num_rows: int, batch_size: int, step: int, seed: int) -> Tensor:
-    """Return the rows of a batch: epochs are permutations, a function of seed and step alone."""
-    per_epoch = max(num_rows // batch_size, 1)
-    order = _permutation(num_rows, seed * 1_000_003 + step // per_epoch)
-    start = (step % per_epoch) * batch_size
-    return order[start : start + batch_size]
-
-
-@lru_cache(maxsize=2)
-def _permutation(num_rows: int, seed: int) -> Tensor:
-    return torch.randperm(num_rows, generator=torch.Generator().manual_seed(seed))
 
 
 def train_adversary(
@@ -267,15 +262,25 @@ def train_adversary(
 ) -> TextAdversary:
     """Run all stages, fill the bank, and return the model in evaluation mode.
 
+    A surrogate's dropout reads torch's global random state: it is seeded inside and put back before returning.
+
     Args:
         run: Model, data and settings.
         is_resumed: Go on from the state in the run's folder.
         checkpoint_every: Batches between saved states.
         max_minutes: Stop after the batch that passes this time; resuming goes on exactly.
+
+    Raises:
+        ValueError: If ``checkpoint_every`` is not positive, or there is no state of these settings to resume.
+        FloatingPointError: If a loss is not finite.
     """
-    if is_resumed:
-        run.resume()
-    is_finished = run.train(checkpoint_every=checkpoint_every, max_minutes=max_minutes)
+    if checkpoint_every < 1:
+        raise ValueError(f"expected checkpoint_every of at least 1, got {checkpoint_every}")
+    with torch.random.fork_rng(devices=[run.device] if run.device.type == "cuda" else []):
+        torch.manual_seed(run.config.seed)
+        if is_resumed:
+            run.resume()
+        is_finished = run.train(checkpoint_every=checkpoint_every, max_minutes=max_minutes)
     if not is_finished:
         _LOGGER.warning("time is up after %d of %d batches", run.progress.step, run.num_steps)
     run.fill_bank()

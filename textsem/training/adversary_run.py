@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import torch
 
 from textsem.data.nli import NliData, load_nli
-from textsem.data.sentences import load_sentences
+from textsem.data.sentences import comparable, load_sentences
 from textsem.latent.configuration import LearnerConfig
 from textsem.model import TextAdversary
 from textsem.protocols import Access
@@ -22,7 +23,6 @@ from textsem.training.adversary import AdversaryRun, build_adversary, train_adve
 from textsem.training.adversary_config import AdversaryTrainingConfig, preset
 from textsem.training.adversary_report import write_adversary_card, write_adversary_curve
 from textsem.training.attacker import Attacker
-from textsem.training.target_report import write_metrics
 
 __all__ = ["AdversaryJob", "run_adversary_job"]
 
@@ -84,36 +84,74 @@ def run_adversary_job(job: AdversaryJob) -> Path:
     """Load, train, save; return the folder.
 
     Raises:
-        ValueError: If data, target or a state to resume from do not fit.
+        ValueError: If options exclude each other, or data, target or a state to resume from do not fit.
+        FloatingPointError: If a loss is not finite.
     """
+    if job.fresh_particles and not job.start_from:
+        raise ValueError("expected the folder of an adversary to start from beside fresh particles, got none")
     config = job.training_config()
     held_out = [load_nli(source, split="test", label_order=job.label_order) for source in job.held_out]
     pairs = load_nli(job.data, split=job.split, limit=job.limit, label_order=job.label_order)
-    sources = [source for source in [job.data, *job.sentences] if source is not None]
+    pairs = _without_held_out(pairs, held_out)
+    sources = [job.data or pairs.identity.source, *job.sentences]
     sentences = load_sentences(sources, split=job.split, held_out=held_out).sentences
-    if job.start_from:
-        model = TextAdversary.from_pretrained(job.start_from).train()
-        model.resize_bank(preset(job.preset).model.bank_size)
-        if job.fresh_particles:
-            model.initialise_particles(torch.Generator().manual_seed(config.seed))
-    else:
-        model = build_adversary(sentences, preset(job.preset).model, config)
-    model = model.to(job.device)
+    model = _model(job, sentences, config).to(job.device)
     attacker = _attacker(job, model, pairs, config) if config.adversarial_steps else None
-    run = AdversaryRun(model, sentences, pairs, config, job.output, attacker=attacker)
+    identity = {"target": job.target, "access": job.access} if attacker else {}
+    identity |= {"start_from": job.start_from, "fresh_particles": job.fresh_particles}
+    run = AdversaryRun(model, sentences, pairs, config, job.output, attacker=attacker, identity=identity)
     train_adversary(run, is_resumed=job.resume, checkpoint_every=job.checkpoint_every, max_minutes=job.max_minutes)
     model.save_pretrained(job.output)
-    write_metrics(job.output, run.progress.metrics)
     write_adversary_curve(job.output, run.progress.metrics)
     write_adversary_card(
         job.output,
         command=job.command,
         machine=job.machine,
-        data={"pairs": asdict(pairs.identity), "sentences": len(sentences), "sources": [Path(s).name for s in sources]},
+        data={
+            "pairs": {**asdict(pairs.identity), "source": _shown(pairs.identity.source)},
+            "pairs_kept": len(run.pair_ids),
+            "sentences": len(run.ids),
+            "sources": [_shown(source) for source in sources],
+            "held_out": [_shown(source) for source in job.held_out],
+        },
         settings=asdict(config),
         figures=_figures(run, attacker),
     )
     return job.output
+
+
+def _without_held_out(pairs: NliData, held_out: Sequence[NliData]) -> NliData:
+    """Leave out the pairs with a sentence of the held-out data, as ``load_sentences`` does with single sentences."""
+    unseen = {comparable(text) for data in held_out for text in (*data.premises, *data.hypotheses)}
+    rows = [
+        i
+        for i, texts in enumerate(zip(pairs.premises, pairs.hypotheses, strict=True))
+        if i not in pairs.problems and unseen.isdisjoint(map(comparable, texts))
+    ]
+    if not rows:
+        raise ValueError(f"expected training pairs that are not held out, got none among {len(pairs)}")
+    premises, hypotheses = (tuple(texts[i] for i in rows) for texts in (pairs.premises, pairs.hypotheses))
+    return replace(
+        pairs, premises=premises, hypotheses=hypotheses, labels=tuple(pairs.labels[i] for i in rows), problems={}
+    )
+
+
+def _model(job: AdversaryJob, sentences: Sequence[str], config: AdversaryTrainingConfig) -> TextAdversary:
+    num_particles = config.learner.num_particles
+    if not job.start_from:
+        return build_adversary(sentences, replace(preset(job.preset).model, num_particles=num_particles), config)
+    model = TextAdversary.from_pretrained(job.start_from).train()
+    model.config = replace(model.config, num_particles=num_particles)
+    model.resize_bank(preset(job.preset).model.bank_size)
+    if job.fresh_particles:
+        model.initialise_particles(torch.Generator().manual_seed(config.seed))
+    return model
+
+
+def _shown(source: str) -> str:
+    """Return a hub id as it is, and a path's last part: cards name no folder of a machine."""
+    path = Path(source)
+    return path.name if path.is_absolute() or path.exists() else source
 
 
 def _attacker(job: AdversaryJob, model: TextAdversary, pairs: NliData, config: AdversaryTrainingConfig) -> Attacker:
@@ -122,7 +160,7 @@ def _attacker(job: AdversaryJob, model: TextAdversary, pairs: NliData, config: A
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed + 3)
         network = build_word_level_target(SURROGATE, Vocabulary.from_counts(counts, config.max_words))
-    return Attacker(target, model, network, config)
+    return Attacker(target, model, network.to(job.device), config)
 
 
 def _figures(run: AdversaryRun, attacker: Attacker | None) -> dict[str, Any]:

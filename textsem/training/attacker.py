@@ -1,18 +1,18 @@
-"""The target's side of training: who is asked, what is learnt from the answers, what Eq. 6 is differentiated through."""
+"""The target's side of training: who is asked, what is learnt from the answers, where Eq. 6's gradient comes from."""
 
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from textsem.latent.posterior import sample_mixture
 from textsem.model import TextAdversary
 from textsem.targets.metering import MeteredTarget
 from textsem.targets.word_level import WordLevelTarget
 from textsem.training.adversary_config import AdversaryTrainingConfig
-from textsem.training.surrogate import AnswerBuffer, EvolutionTerm, GradientTerm, Surrogate, decoded_texts
-from textsem.training.target import LabelledPairs
-from textsem.training.text_problem import AdversarialTerm, TextBatch, TextProblem
+from textsem.training.labelled_pairs import LabelledPairs
+from textsem.training.surrogate import AnswerBuffer, EvolutionTerm, GradientTerm, Surrogate, decoded_texts, gold_labels
+from textsem.training.text_problem import AdversarialTerm, DecodedText, TextBatch, TextProblem
 
 __all__ = ["Attacker"]
 
@@ -23,8 +23,11 @@ class Attacker:
     Args:
         target: Counts every query, all of them in phase ``training``.
         model: The adversary whose words are asked.
-        network: The surrogate, untrained or trained before on other answers; not asked for with gradient access.
+        network: The surrogate, untrained or trained before on other answers; not used with other gradients.
         config: Settings.
+
+    Raises:
+        ValueError: If the target's own gradient is wanted without gradient access.
     """
 
     def __init__(
@@ -34,6 +37,11 @@ class Attacker:
         network: WordLevelTarget,
         config: AdversaryTrainingConfig,
     ) -> None:
+        if config.adversarial_gradient == "target" and target.access != "gradient":
+            raise ValueError(
+                "expected gradient access, which is for word-level targets in the same process, "
+                f"got {target.access} access to {type(target.target).__name__}"
+            )
         self.target, self.config = target, config
         self.generator = torch.Generator().manual_seed(config.seed + 2)
         self.surrogate = Surrogate(
@@ -44,9 +52,14 @@ class Attacker:
             generator=self.generator,
         )
         self.is_warm = False
-        self.term = self._term(model, network)
+        self._term = self._make_term(model, network)
 
-    def _term(self, model: TextAdversary, network: WordLevelTarget) -> AdversarialTerm:
+    def term(self, outputs: DecodedText, batch: TextBatch, problem: TextProblem) -> Tensor:
+        """Return the second term of Eq. 6, [batch]; what it asks of the target counts as training."""
+        with self.target.counting("training"):
+            return self._term(outputs, batch, problem)
+
+    def _make_term(self, model: TextAdversary, network: WordLevelTarget) -> AdversarialTerm:
         config, loss = self.config, self.config.fooling_loss
         if config.adversarial_gradient == "surrogate":
             return GradientTerm(network, model.vocabulary.words, loss=loss)
@@ -79,8 +92,9 @@ class Attacker:
         with self.target.counting("training"):
             answers = self.target.predict([*batch.premises, *batch.premises], [*clean, *hypotheses])
         predicted = answers.argmax(dim=-1)
-        was_right = predicted[: len(clean)] == batch.labels
-        is_flipped = was_right & (predicted[len(clean) :] != batch.labels)
+        labels = gold_labels(batch).cpu()
+        was_right = predicted[: len(clean)] == labels
+        is_flipped = was_right & (predicted[len(clean) :] != labels)
         values = {
             "flip_rate": is_flipped.sum().item() / max(int(was_right.sum()), 1),
             "changed": sum(a != b for a, b in zip(clean, hypotheses, strict=True)) / len(clean),
@@ -98,7 +112,7 @@ class Attacker:
         theta, theta_adv = model.draw_particles(self.config.learner.num_particles, generator)
         features = problem.features(batch)
         codes = model.perturb(model.codes(features, theta), features, theta_adv)
-        z_adv, _ = sample_mixture(codes, generator=generator, precision=None)
+        z_adv = sample_mixture(codes, generator=generator)[0]
         return decoded_texts(model, problem.hard_words(problem.decode(z_adv)))
 
     def state(

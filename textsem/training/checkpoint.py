@@ -60,6 +60,8 @@ def load_training_state(
     modules: Mapping[str, nn.Module],
     optimisers: Mapping[str, Optimizer],
     generators: Mapping[str, torch.Generator],
+    *,
+    settings: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Put a saved state back into the given objects and into torch's global random states.
 
@@ -68,18 +70,23 @@ def load_training_state(
         modules: The networks that were saved, by the same names; all keys must match.
         optimisers: Likewise.
         generators: Likewise.
+        settings: What ``extra["settings"]`` of the state must be, compared before anything is put back.
 
     Returns:
         What was saved as ``extra``.
 
     Raises:
-        ValueError: If there is no state, the names differ, or the weights do not fit.
+        ValueError: If there is no state, settings or names differ, or the weights do not fit.
     """
     path = folder / TRAINING_STATE_FILE
     if not path.is_file():
         raise ValueError(f"expected a training state to resume from in {folder}, found none")
     # To the CPU first: load_state_dict copies to where each parameter lives, random states must stay on the CPU.
     state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    if settings is not None:
+        differences = _differences(state["extra"].get("settings", settings), settings)
+        if differences:
+            raise ValueError(f"expected the settings of {path}: {'; '.join(differences)}")
     for kind, given in (("modules", modules), ("optimisers", optimisers), ("generators", generators)):
         if set(state[kind]) != set(given):
             raise ValueError(f"expected {kind} {sorted(state[kind])} as in {path}, got {sorted(given)}")
@@ -97,6 +104,18 @@ def load_training_state(
         torch.cuda.set_rng_state_all(state["cuda_random_states"])
     extra: dict[str, Any] = state["extra"]
     return extra
+
+
+def _differences(saved: Mapping[str, Any], given: Mapping[str, Any], prefix: str = "") -> list[str]:
+    """Return "name: old value, got new value" for whatever differs, however deep."""
+    found = []
+    for name in sorted({*saved, *given}):
+        old, new = saved.get(name), given.get(name)
+        if isinstance(old, Mapping) and isinstance(new, Mapping):
+            found += _differences(old, new, f"{prefix}{name}.")
+        elif old != new:
+            found.append(f"{prefix}{name} of {old!r}, got {new!r}")
+    return found
 
 
 def write_text(path: Path, text: str) -> None:

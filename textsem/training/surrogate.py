@@ -14,7 +14,7 @@ from textsem.targets.word_level import WordLevelTarget, pad_ids
 from textsem.text.batches import words_until_end
 from textsem.training.text_problem import DecodedText, TextBatch, TextProblem
 
-__all__ = ["AnswerBuffer", "EvolutionTerm", "GradientTerm", "Surrogate", "decoded_texts"]
+__all__ = ["AnswerBuffer", "EvolutionTerm", "GradientTerm", "Surrogate", "decoded_texts", "gold_labels"]
 
 
 def decoded_texts(model: TextAdversary, ids: Tensor) -> list[str]:
@@ -80,7 +80,8 @@ class GradientTerm:
         """Return the loss of each row, [batch]."""
         word_ids, weights, mask = problem.straight_through_words(outputs, batch)
         logits = self.network.logits_from_soft_words(batch.premises, word_ids, weights, mask, self.words)
-        return self.loss(logits, _labels(batch))
+        labels = gold_labels(batch)
+        return self.loss(logits.to(labels.device), labels)
 
 
 class EvolutionTerm:
@@ -110,7 +111,7 @@ class EvolutionTerm:
 
     def __call__(self, outputs: DecodedText, batch: TextBatch, problem: TextProblem) -> Tensor:
         """Return a loss of each row [batch] whose gradient in the codes is the estimate."""
-        labels = _labels(batch)
+        labels = gold_labels(batch)
 
         def asked(codes: Tensor) -> Tensor:
             hypotheses = decoded_texts(self.model, problem.hard_words(problem.decode(codes)).flatten(0, 1))
@@ -145,7 +146,9 @@ class Surrogate:
         batch_size: int,
         generator: torch.Generator,
     ) -> None:
-        self.network, self.buffer = network, buffer
+        # Frozen and without dropout wherever it is not being fitted, also in a run that is resumed.
+        self.network = network.eval().requires_grad_(False)
+        self.buffer = buffer
         self.batch_size, self.generator = batch_size, generator
         self.optimizer = torch.optim.Adam(network.parameters(), lr=learning_rate, fused=True)
 
@@ -159,8 +162,9 @@ class Surrogate:
         self.network.train()
         self.network.requires_grad_(True)
         encoded = [self.network.encode(sentences) for sentences in (premises, hypotheses)]
-        premise_ids, hypothesis_ids = (pad_ids(rows, max(map(len, rows))) for rows in encoded)
-        loss = distillation_loss(self.network(premise_ids, hypothesis_ids), answers)
+        device = self.network.device
+        premise_ids, hypothesis_ids = (pad_ids(rows, max(map(len, rows))).to(device) for rows in encoded)
+        loss = distillation_loss(self.network(premise_ids, hypothesis_ids), answers.to(device))
         self.optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         self.optimizer.step()
@@ -169,7 +173,12 @@ class Surrogate:
         return loss.item()
 
 
-def _labels(batch: TextBatch) -> Tensor:
+def gold_labels(batch: TextBatch) -> Tensor:
+    """Return y, [batch].
+
+    Raises:
+        ValueError: If the batch has no labels.
+    """
     if batch.labels is None:
         raise ValueError("expected labels for the adversarial term, got a batch without")
     return batch.labels
