@@ -15,6 +15,7 @@ from textsem.decoders.transpose_cnn import TransposeCNNDecoder, TransposeCNNDeco
 from textsem.encoders.cnn import CNNEncoder, CNNEncoderConfig
 from textsem.latent.particles import ParticleConfig, ParticleMLP
 from textsem.latent.recognition import RecognitionConfig, RecognitionNetwork
+from textsem.text.labels import LABEL_NAMES
 from textsem.text.ngram import TrigramLanguageModel
 from textsem.text.similarity import most_similar_words
 from textsem.text.vocabulary import PAD_ID, SPECIAL_WORDS, Vocabulary
@@ -53,6 +54,8 @@ class TextAdversaryConfig:
         bank_size: Training sentences whose features are kept, so that at attack time U comes from a frozen bank of
             training codes and never from the other inputs of a batch (reading 13).
         perturbation_input: E' reads the clean ``code`` or the ``features`` (reading 12).
+        perturbation_condition: ``label``: E' is told y, which Sec. 2 gives the attacker, by a learned shift of its
+            input for each class; ``none``: it is not, as in Fig. 1.
     """
 
     max_length: int
@@ -68,12 +71,15 @@ class TextAdversaryConfig:
     spread_adv: float = 0.02
     bank_size: int = 32_768
     perturbation_input: Literal["code", "features"] = "code"
+    perturbation_condition: Literal["none", "label"] = "none"
 
     def __post_init__(self) -> None:
         """Check that the parts fit together."""
         length, width, code = self.max_length + 1, self.encoder.feature_dim, self.particle.out_dim
         if self.perturbation_input not in ("code", "features"):
             raise ValueError(f"expected perturbation_input code or features, got {self.perturbation_input!r}")
+        if self.perturbation_condition not in ("none", "label"):
+            raise ValueError(f"expected perturbation_condition none or label, got {self.perturbation_condition!r}")
         for name, size, expected in (
             ("encoder.length", self.encoder.length, length),
             ("decoder.length", self.decoder.length, length),
@@ -141,6 +147,8 @@ class TextAdversary(nn.Module):
         self.particle_mlp_adv = ParticleMLP(config.particle_adv)
         self.recognition = self._recognition(self.particle_mlp, config.spread)
         self.recognition_adv = self._recognition(self.particle_mlp_adv, config.spread_adv)
+        if config.perturbation_condition == "label":
+            self.label_shift = nn.Parameter(torch.zeros(len(LABEL_NAMES), config.particle_adv.in_dim))
         self.register_buffer("bank_features", torch.zeros(config.bank_size, config.encoder.feature_dim))
 
     def _recognition(self, mlp: ParticleMLP, spread: float) -> RecognitionNetwork:
@@ -189,9 +197,29 @@ class TextAdversary(nn.Module):
         """Return Z [particles, batch, latent] of ``features`` [batch, feature] (E)."""
         return self.particle_mlp(theta, features)
 
-    def perturb(self, codes: Tensor, features: Tensor, theta_adv: Tensor) -> Tensor:
-        """Return z' [particles, batch, latent]: E' on clean codes or on features (reading 12)."""
-        return self.particle_mlp_adv(theta_adv, codes if self.config.perturbation_input == "code" else features)
+    def perturb(self, codes: Tensor, features: Tensor, theta_adv: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Return z' [particles, batch, latent]: E' on clean codes or on features (reading 12).
+
+        Args:
+            codes: Z, [particles, batch, latent].
+            features: [batch, feature].
+            theta_adv: Theta', [particles, parameters].
+            labels: y, [batch]; not read unless E' is conditioned on it.
+        """
+        inputs = codes if self.config.perturbation_input == "code" else features
+        return self.particle_mlp_adv(theta_adv, self.condition(inputs, labels))
+
+    def condition(self, inputs: Tensor, labels: Tensor | None) -> Tensor:
+        """Tell E' the class: its input [..., batch, in] shifted by that of each label [batch].
+
+        Raises:
+            ValueError: If E' is conditioned on labels and there are none.
+        """
+        if self.config.perturbation_condition == "none":
+            return inputs
+        if labels is None:
+            raise ValueError("expected labels for an adversary whose E' is conditioned on them, got None")
+        return inputs + self.label_shift[labels]
 
     def word_logits(self, vectors: Tensor, word_ids: Tensor | None = None) -> Tensor:
         """Compare position vectors [..., embedding] with the table: scaled cosines [..., vocab or choices]."""
@@ -244,6 +272,12 @@ class TextAdversary(nn.Module):
         except (RuntimeError, SafetensorError) as error:
             raise ValueError(f"expected the weights of this config in {path / 'model.safetensors'}: {error}") from None
         return model.eval()
+
+    def tell_labels(self) -> "TextAdversary":
+        """Condition E' on the label from now on, by shifts that start at zero and change nothing yet; return self."""
+        self.config = replace(self.config, perturbation_condition="label")
+        self.label_shift = nn.Parameter(self.embedding.new_zeros(len(LABEL_NAMES), self.config.particle_adv.in_dim))
+        return self
 
     def resize_bank(self, bank_size: int) -> "TextAdversary":
         """Make room for another number of training codes, all zeros until training fills them; return self."""

@@ -169,8 +169,8 @@ def test_codes_of_a_pair_do_not_depend_on_its_batch(name: str, tiny_adversary: T
     source = ManifoldSource(tiny_adversary, ManifoldConfig(name, num_particles=M, num_neighbours=4))
     ids, seeds = sentence_ids(tiny_adversary), [3, 1, 4, 1]
     with torch.no_grad():
-        together = source.moved_codes(ids, seeds, C)
-        alone = torch.cat([source.moved_codes(ids[i : i + 1], seeds[i : i + 1], C) for i in range(4)])
+        together = source.moved_codes(ids, torch.zeros(len(ids), dtype=torch.int64), seeds, C)
+        alone = torch.cat([source.moved_codes(ids[i : i + 1], torch.zeros(1, dtype=torch.int64), seeds[i : i + 1], C) for i in range(4)])
     torch.testing.assert_close(together, alone, atol=2e-4, rtol=0)
 
 
@@ -182,7 +182,7 @@ def test_all_sources_but_the_reconstruction_move_codes_equally_far(tiny_adversar
     for name in DIRECTIONS:
         source = ManifoldSource(tiny_adversary, replace(config, direction=name))
         with torch.no_grad():
-            moves = source.moved_codes(ids, seeds, C) - still.moved_codes(ids, seeds, C)
+            moves = source.moved_codes(ids, torch.zeros(len(ids), dtype=torch.int64), seeds, C) - still.moved_codes(ids, torch.zeros(len(ids), dtype=torch.int64), seeds, C)
         lengths[name] = moves.norm(dim=-1)
     assert lengths.pop("reconstruction").max() == 0
     expected = LATENT**0.5 * (2 * (1 - (1 + torch.tensor([0.2, 1.0] * 5) ** 2) ** -0.5)).sqrt()
@@ -194,7 +194,7 @@ def test_particles_are_drawn_anew_for_each_direction_and_kept_along_its_scales()
     model = build_tiny_adversary()
     source = ManifoldSource(model, ManifoldConfig("reconstruction", num_particles=M, num_scales=5))
     with torch.no_grad():
-        codes = source.moved_codes(sentence_ids(model)[:1], [0], 60)[0]
+        codes = source.moved_codes(sentence_ids(model)[:1], torch.zeros(1, dtype=torch.int64), [0], 60)[0]
     groups = codes.reshape(12, 5, LATENT)
     assert torch.equal(groups, groups[:, :1].expand_as(groups))
     assert len(torch.unique(groups[:, 0], dim=0)) == M

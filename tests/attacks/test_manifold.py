@@ -89,7 +89,7 @@ def test_longer_moves_lead_further(tiny_adversary: TextAdversary) -> None:
         ids = encode_sentences(
             [tokenize(t).words for t in TINY_SENTENCES], vocabulary=tiny_adversary.vocabulary, max_length=MAX_LENGTH
         )
-        codes = [ManifoldSource(tiny_adversary, c).moved_codes(ids, SEEDS, 50) for c in (config, still)]
+        codes = [ManifoldSource(tiny_adversary, c).moved_codes(ids, torch.zeros(len(ids), dtype=torch.int64), SEEDS, 50) for c in (config, still)]
         return (tiny_adversary.decode_ids(codes[0]) != tiny_adversary.decode_ids(codes[1])).float().mean().item()
 
     with torch.no_grad():

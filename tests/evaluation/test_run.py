@@ -187,7 +187,7 @@ def test_options_out_of_range_are_refused(name: str, value: object, message: str
 def test_measured_noise_is_that_of_the_codes(config: AttackSnliConfig) -> None:
     model = TextAdversary.from_pretrained(config.model)
     hypotheses = load_nli(config.data).hypotheses
-    measured = measure_codes(model, hypotheses, num_particles=2, seed=3)
+    measured = measure_codes(model, hypotheses, [0] * len(hypotheses), num_particles=2, seed=3)
     fitting = [words for h in hypotheses if len(words := tokenize(h).words) <= MAX_LENGTH]
     assert 0 < len(fitting) < len(hypotheses)
     with torch.no_grad():
@@ -199,4 +199,4 @@ def test_measured_noise_is_that_of_the_codes(config: AttackSnliConfig) -> None:
     assert measured.noise == latent_noise_level(z, z_adv)
     torch.testing.assert_close(measured.clean, z.flatten(0, 1))
     torch.testing.assert_close(measured.perturbed, z_adv.flatten(0, 1))
-    assert measure_codes(model, ["a man " * 9], num_particles=2, seed=3) is None
+    assert measure_codes(model, ["a man " * 9], [0], num_particles=2, seed=3) is None

@@ -58,6 +58,11 @@ def cone_directions(batch: CodeBatch) -> Tensor:
     return unit(torch.einsum("bck,bkd->bcd", weights, unit(batch.neighbours)))
 
 
+def mixed_directions(batch: CodeBatch) -> Tensor:
+    """Return as much noise towards the neighbours as noise that prefers no direction, E' left out."""
+    return unit(cone_directions(batch) + isotropic_directions(batch))
+
+
 def basis_directions(batch: CodeBatch) -> Tensor:
     """Return noise along the Gram-Schmidt basis of the neighbourhood, of both signs: GBSM without Eq. 6."""
     basis = orthonormal_rows(batch.neighbours)
@@ -86,6 +91,7 @@ def no_directions(batch: CodeBatch) -> Tensor:
 DIRECTIONS: dict[str, Callable[[CodeBatch], Tensor]] = {
     "adversarial": adversarial_directions,
     "basis": basis_directions,
+    "mixed": mixed_directions,
     "cone": cone_directions,
     "clean": clean_directions,
     "isotropic": isotropic_directions,

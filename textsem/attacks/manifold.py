@@ -8,6 +8,7 @@ from torch import Tensor
 
 from textsem.attacks.candidates import Candidate
 from textsem.attacks.codes import DIRECTIONS, CodeBatch, local_neighbours, move_codes, pair_noise
+from textsem.attacks.decoding import decode_few_edits
 from textsem.attacks.proposals import candidates_from_ids, reason_against
 from textsem.model import TextAdversary
 from textsem.text.batches import encode_sentences
@@ -27,6 +28,7 @@ class ManifoldConfig:
         min_scale: Shortest move, as a share of the code's length.
         max_scale: Longest move; scales form a geometric series from short to long.
         num_scales: Moves tried along each direction.
+        max_edits: Most words that a candidate of the original's length replaces; candidates take 1 to this in turn.
         num_neighbours: Codes of the bank that span the basis at a code; fewer where the bank or the codes are smaller.
         basis_weight: Length of the noise along the basis, in units of the adversarial move.
     """
@@ -34,10 +36,11 @@ class ManifoldConfig:
     direction: str = "adversarial"
     num_particles: int = 5
     seed: int = 0
-    min_scale: float = 0.2
+    min_scale: float = 0.5
     max_scale: float = 1.0
-    num_scales: int = 5
-    num_neighbours: int = 16
+    num_scales: int = 3
+    max_edits: int = 3
+    num_neighbours: int = 64
     basis_weight: float = 1.0
 
     def __post_init__(self) -> None:
@@ -84,19 +87,26 @@ class ManifoldSource:
         One hypothesis after the other: what it gets is the same to the last bit whatever its batch mates are, and a
         batch of logits over the whole vocabulary would fill the memory.
         """
-        return [self._propose_one(text, seed, num_candidates) for text, seed in zip(hypotheses, seeds, strict=True)]
+        return [
+            self._propose_one(text, label, seed, num_candidates)
+            for text, label, seed in zip(hypotheses, labels, seeds, strict=True)
+        ]
 
-    def _propose_one(self, hypothesis: str, seed: int, num_candidates: int) -> list[Candidate]:
+    def _propose_one(self, hypothesis: str, label: int, seed: int, num_candidates: int) -> list[Candidate]:
         model, original = self.model, tokenize(hypothesis)
         ids = encode_sentences([original.words], vocabulary=model.vocabulary, max_length=model.config.max_length)
-        decoded = model.decode_ids(self.moved_codes(ids, [seed], num_candidates)[0])
+        codes = self.moved_codes(ids, torch.tensor([label]), [seed], num_candidates)[0]
+        if self.config.direction == "reconstruction":
+            decoded = model.decode_ids(codes)
+        else:
+            decoded = decode_few_edits(self._table, model.decoder(codes), ids[0], self._max_edits(num_candidates))
         return candidates_from_ids(original, ids[0], decoded, vocabulary=model.vocabulary, table=self._table)
 
-    def moved_codes(self, ids: Tensor, seeds: Sequence[int], num_candidates: int) -> Tensor:
-        """Return the codes of all candidates, [batch, candidates, latent], for ``ids`` [batch, length]."""
+    def moved_codes(self, ids: Tensor, labels: Tensor, seeds: Sequence[int], num_candidates: int) -> Tensor:
+        """Return the codes of all candidates, [batch, candidates, latent], for ``ids`` [batch, length] and ``labels`` [batch]."""
         features = self.model.features(ids)
         clean = self.model.codes(features, self._theta)
-        adversarial = self.model.perturb(clean, features, self._theta_adv)
+        adversarial = self.model.perturb(clean, features, self._theta_adv, labels)
         batch = self._code_batch(clean, adversarial, seeds, num_candidates)
         directions = DIRECTIONS[self.config.direction](batch)
         return move_codes(batch.of_particle(clean), directions, self._scales(num_candidates))
@@ -114,6 +124,11 @@ class ManifoldSource:
             noise=noise.repeat_interleave(config.num_scales, dim=1)[:, :num_candidates],
             basis_weight=config.basis_weight,
         )
+
+    def _max_edits(self, num_candidates: int) -> Tensor:
+        """Return how many words each candidate may replace: 1, 2, 3 in turn, so that each scale meets each, [candidates]."""
+        number = torch.arange(num_candidates)
+        return 1 + (number + number // self.config.num_scales) % self.config.max_edits
 
     def _scales(self, num_candidates: int) -> Tensor:
         """Return the geometric series of scales, over and over, [candidates]."""

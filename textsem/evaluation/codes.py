@@ -35,13 +35,14 @@ class MeasuredCodes:
 
 @torch.no_grad()
 def measure_codes(
-    model: TextAdversary, hypotheses: Sequence[str], *, num_particles: int, seed: int
+    model: TextAdversary, hypotheses: Sequence[str], labels: Sequence[int], *, num_particles: int, seed: int
 ) -> MeasuredCodes | None:
     """Encode and perturb the first hypotheses that the model takes, at most 8 batches of 64.
 
     Args:
         model: The adversary.
         hypotheses: Any; those without a word or with too many are left out.
+        labels: y of each, which E' may be told.
         num_particles: M.
         seed: Draws the particles.
 
@@ -49,14 +50,15 @@ def measure_codes(
         None if no hypothesis fits.
     """
     max_length = model.config.max_length
-    sentences = [words for text in hypotheses if 0 < len(words := tokenize(text).words) <= max_length]
-    sentences = sentences[: BATCH_SIZE * MAX_BATCHES]
+    rows = [(tokenize(text).words, label) for text, label in zip(hypotheses, labels, strict=True)]
+    rows = [row for row in rows if 0 < len(row[0]) <= max_length][: BATCH_SIZE * MAX_BATCHES]
+    sentences = [words for words, _ in rows]
     if not sentences:
         return None
     theta, theta_adv = model.draw_particles(num_particles, torch.Generator().manual_seed(seed))
     features = model.features(encode_sentences(sentences, vocabulary=model.vocabulary, max_length=max_length))
     clean = model.codes(features, theta)
-    perturbed = model.perturb(clean, features, theta_adv)
+    perturbed = model.perturb(clean, features, theta_adv, torch.tensor([label for _, label in rows]))
     # A last batch that is not full would weigh as much as a full one; alone it is all there is.
     size = min(BATCH_SIZE, len(sentences))
     batches = [slice(start, start + size) for start in range(0, len(sentences) - size + 1, size)]

@@ -84,6 +84,7 @@ def evaluate_adversary(config: EvaluateAdversaryConfig) -> dict[str, Any]:
     start = time.perf_counter()
     data = load_nli(config.data, split=config.split, limit=config.limit)
     hypotheses = [text for i, text in enumerate(data.hypotheses) if i not in data.problems]
+    labels = [label for i, label in enumerate(data.labels) if i not in data.problems]
     folders = {"adversary": BUNDLED_MODEL if config.model == "bundled" else Path(config.model).expanduser()}
     if config.plain_model is not None:
         folders["plain"] = Path(config.plain_model).expanduser()
@@ -91,7 +92,7 @@ def evaluate_adversary(config: EvaluateAdversaryConfig) -> dict[str, Any]:
     training = load_sentences(config.train_data, split="train").sentences if config.train_data else None
     language_model, judge = _judge(models["adversary"], config.lm_data)
 
-    found = _smoothness(models, hypotheses, language_model, config)
+    found = _smoothness(models, hypotheses, labels, language_model, config)
     metrics = {
         "settings": asdict(config),
         "data": asdict(data.identity),
@@ -146,6 +147,7 @@ def _judge(model: TextAdversary, lm_data: Sequence[str]) -> tuple[TrigramLanguag
 def _smoothness(
     models: Mapping[str, TextAdversary],
     hypotheses: Sequence[str],
+    labels: Sequence[int],
     language_model: TrigramLanguageModel,
     config: EvaluateAdversaryConfig,
 ) -> dict[str, Smoothness]:
@@ -154,6 +156,7 @@ def _smoothness(
     sentences = short_sentences(hypotheses, max_words=max_words, num_sentences=config.num_sentences)
     if not sentences:
         raise ValueError(f"expected a hypothesis of 1 to {max_words} words, got none")
+    label_of = dict(zip(reversed(hypotheses), reversed(labels), strict=True))  # of its first pair
     found: dict[str, Smoothness] = {}
     for name, model in models.items():
         measured = measure_sources(
@@ -163,6 +166,7 @@ def _smoothness(
             word_embeddings=models["adversary"].embedding_table(),
             num_particles=config.num_particles or model.config.num_particles,
             seed=config.seed,
+            labels=[label_of[sentence] for sentence in sentences],
             sources=SOURCES if name == "adversary" else (PLAIN_SOURCE,),
         )
         found |= {source if name == "adversary" else f"{name} {source}": result for source, result in measured.items()}

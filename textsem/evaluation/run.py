@@ -213,7 +213,7 @@ def _measured(
     """Return the codes that E' moved; the controls do not use it, so that its noise would say nothing about them."""
     if config.candidates_from != "adversarial":
         return None
-    return measure_codes(model, data.hypotheses, num_particles=num_particles, seed=config.seed)
+    return measure_codes(model, data.hypotheses, data.labels, num_particles=num_particles, seed=config.seed)
 
 
 def _constraints(config: AttackSnliConfig, model: TextAdversary) -> list[Constraint]:

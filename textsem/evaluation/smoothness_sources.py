@@ -51,6 +51,7 @@ def measure_sources(
     word_embeddings: Tensor,
     num_particles: int,
     seed: int,
+    labels: Sequence[int] | None = None,
     sources: Sequence[str] = SOURCES,
     basis_weight: float = ManifoldConfig.basis_weight,
     scales: Tensor | None = None,
@@ -69,6 +70,7 @@ def measure_sources(
         word_embeddings: One row for each id of the judge's vocabulary; similarity is taken between these.
         num_particles: M.
         seed: Draws the particles, and with each sentence its own noise.
+        labels: y of each sentence, for an E' that is told it.
         sources: Keys of ``DIRECTIONS``.
         basis_weight: Length of the noise towards neighbours that is added to E', in units of its move; 0 is E' alone.
         scales: Ascending positive scales; ``geometric_scales()`` if None.
@@ -79,7 +81,9 @@ def measure_sources(
     unknown = [name for name in sources if name not in DIRECTIONS]
     if unknown:
         raise ValueError(f"expected sources in {sorted(DIRECTIONS)}, got {unknown}")
-    batch = code_batch(model, hypotheses, num_particles=num_particles, seed=seed, basis_weight=basis_weight)
+    batch = code_batch(
+        model, hypotheses, num_particles=num_particles, seed=seed, basis_weight=basis_weight, labels=labels
+    )
     codes = batch.of_particle(batch.clean)[:, 0]
     word_ids = torch.tensor(language_model.vocabulary.encode(model.vocabulary.words))
     along = unit(codes)
@@ -100,7 +104,7 @@ def measure_sources(
 
 @torch.no_grad()
 def code_batch(
-    model: TextAdversary, hypotheses: Sequence[str], *, num_particles: int, seed: int, basis_weight: float
+    model: TextAdversary, hypotheses: Sequence[str], *, num_particles: int, seed: int, basis_weight: float, labels: Sequence[int] | None = None
 ) -> CodeBatch:
     """Return what directions are made of, one candidate a sentence; the neighbours come from the model's bank."""
     sentences = [tokenize(text).words for text in hypotheses]
@@ -115,7 +119,7 @@ def code_batch(
     num_neighbours = min(ManifoldConfig.num_neighbours, d, len(bank))
     return CodeBatch(
         clean=clean,
-        adversarial=model.perturb(clean, features, theta_adv),
+        adversarial=model.perturb(clean, features, theta_adv, None if labels is None else torch.tensor(labels)),
         neighbours=local_neighbours(clean.mean(dim=0), bank, num_neighbours=num_neighbours),
         particle=particle,
         noise=noise,

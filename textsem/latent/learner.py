@@ -156,6 +156,7 @@ def _perturb(
     config = learner.config
     theta_adv = learner.recognition_adv(xi)
     inputs = (clean.codes if config.perturbation_input == "code" else clean.features).detach()
+    inputs = problem.condition(inputs, batch)
     codes_adv = learner.particles_adv(theta_adv, inputs)
     z_adv = _draw(codes_adv, state.adv.gamma, config, generator)
     loss = _perturbed_loss(problem, problem.decode(z_adv), batch, config, phase, losses)

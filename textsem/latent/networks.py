@@ -72,7 +72,11 @@ class Learner:
     def make_optimizer(self, parameter_groups: Mapping[str, Sequence[nn.Parameter]]) -> torch.optim.Adam:
         """Return Adam over eta, eta' and the problem's groups, each with its own rate (reading 9)."""
         config = self.config
-        rates = {"extractor": config.extractor_rate, "decoder": config.decoder_rate}
+        rates = {
+            "extractor": config.extractor_rate,
+            "decoder": config.decoder_rate,
+            "condition": config.recognition_rate_adv,
+        }
         unknown = sorted(set(parameter_groups) - set(rates))
         if unknown:
             raise ValueError(f"expected parameter groups among {sorted(rates)}, got {unknown}")

@@ -40,6 +40,10 @@ class Problem(Protocol[Batch, Outputs]):
         """Return the second term of Eq. 6, lower = more fooled, [..., batch]; from target, surrogate or estimate."""
         ...
 
+    def condition(self, inputs: Tensor, batch: Batch) -> Tensor:
+        """Return what E' reads, [..., batch, in]: ``inputs`` as they are, or with what else it may know of x."""
+        ...
+
     def parameter_groups(self) -> Mapping[str, Sequence[nn.Parameter]]:
-        """Return the trainable parameters under "extractor" and "decoder"; a missing or empty group is frozen."""
+        """Return the trainable parameters under "extractor", "decoder", "condition"; a missing or empty group is frozen."""
         ...

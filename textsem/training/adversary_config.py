@@ -44,8 +44,8 @@ class AdversaryTrainingConfig:
     """
 
     reconstruction_steps: int = 15000
-    manifold_steps: int = 300
-    adversarial_steps: int = 1200
+    manifold_steps: int = 50
+    adversarial_steps: int = 600
     batch_size: int = 128
     pair_batch_size: int = 64
     embeddings: Literal["cooccurrence", "random"] = "cooccurrence"
@@ -56,7 +56,7 @@ class AdversaryTrainingConfig:
     learner: LearnerConfig = field(default_factory=LearnerConfig)
     adversarial_gradient: Literal["surrogate", "evolution", "target"] = "surrogate"
     fooling_loss: FoolingLoss = "margin"
-    surrogate_warmup_steps: int = 1500
+    surrogate_warmup_steps: int = 800
     surrogate_steps: int = 1
     surrogate_rate: float = 1e-3
     answers_kept: int = 50_000
@@ -88,6 +88,7 @@ def _model(
         encoder=CNNEncoderConfig(length=length, channels=channels, hidden=encoder_hidden, feature_dim=latent_dim),
         particle=particle,
         particle_adv=particle,
+        perturbation_condition="none" if is_paper else "label",
         decoder=TransposeCNNDecoderConfig(
             latent_dim=latent_dim, length=length, channels=64 if is_paper else channels, has_norm=not is_paper
         ),
@@ -99,10 +100,14 @@ _BASE_LEARNER = LearnerConfig(
     code_noise=1.0,
     inversion_examples=16,
     recognition_rate=2e-5,
+    recognition_rate_adv=2e-3,
+    decoder_rate=1e-4,
+    extractor_rate=1e-4,
     inner_rate=1e-3,
     inner_rate_adv=1e-3,
     epsilon=2.2,
     direction="basis",
+    adversarial_weight=3.0,
 )
 
 PRESETS: dict[str, Preset] = {

@@ -143,6 +143,8 @@ def _model(job: AdversaryJob, sentences: Sequence[str], config: AdversaryTrainin
     model = TextAdversary.from_pretrained(job.start_from).train()
     model.config = replace(model.config, num_particles=num_particles)
     model.resize_bank(preset(job.preset).model.bank_size)
+    if preset(job.preset).model.perturbation_condition == "label" and model.config.perturbation_condition == "none":
+        model.tell_labels()
     if job.fresh_particles:
         model.initialise_particles(torch.Generator().manual_seed(config.seed))
     return model

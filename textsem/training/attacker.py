@@ -111,7 +111,7 @@ class Attacker:
     ) -> list[str]:
         theta, theta_adv = model.draw_particles(self.config.learner.num_particles, generator)
         features = problem.features(batch)
-        codes = model.perturb(model.codes(features, theta), features, theta_adv)
+        codes = model.perturb(model.codes(features, theta), features, theta_adv, batch.labels)
         z_adv = sample_mixture(codes, generator=generator)[0]
         return decoded_texts(model, problem.hard_words(problem.decode(z_adv)))
 

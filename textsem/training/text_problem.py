@@ -141,7 +141,14 @@ class TextProblem:
         decoder = [*self.model.decoder.parameters(), self.model.log_scale]
         if self.train_embeddings:
             decoder.append(self.model.embedding)
-        return {"extractor": list(self.model.encoder.parameters()), "decoder": decoder}
+        groups = {"extractor": list(self.model.encoder.parameters()), "decoder": decoder}
+        if self.model.config.perturbation_condition == "label":
+            groups["condition"] = [self.model.label_shift]
+        return groups
+
+    def condition(self, inputs: Tensor, batch: TextBatch) -> Tensor:
+        """Return what E' reads: ``inputs`` [..., batch, in], shifted by the label where E' is conditioned on it."""
+        return self.model.condition(inputs, batch.labels)
 
     def _autocast(self) -> torch.autocast:
         return torch.autocast(self.model.embedding.device.type, torch.bfloat16, enabled=self.is_mixed)

@@ -1,0 +1,52 @@
+"""Moved codes back to sentences that differ from the original in a few words and no more."""
+
+import torch
+from torch import Tensor
+
+from textsem.text.batches import sentence_lengths, words_until_end
+from textsem.text.vocabulary import END_ID, PAD_ID, UNKNOWN_ID
+
+__all__ = ["decode_few_edits"]
+
+EXTRA_POSITIONS = 2  # a decoded sentence may be this many words longer than its original
+
+
+def decode_few_edits(table: Tensor, vectors: Tensor, ids: Tensor, max_edits: Tensor) -> Tensor:
+    """Choose words by similarity, but leave the original's word wherever the code does not insist on another.
+
+        gap_i = max_w cos(v_i, e_w) - cos(v_i, e_{x_i});   word i changes if gap_i is among the largest ``max_edits``
+
+    A code that was moved far changes a word here that it meant to change, and others there because they have come
+    loose; the gap tells them apart.  A sentence of another length than the original's has no such places: it is taken
+    as it was decoded.  A sentence without an end is not one: its row is the original.
+
+    Args:
+        table: Unit-length word vectors, [vocab, embedding].
+        vectors: Position vectors of the moved codes, [candidates, length, embedding].
+        ids: The original, [length].
+        max_edits: Most words that each candidate may replace, [candidates].
+
+    Returns:
+        Ids, pads after the end, [candidates, length].
+    """
+    L = len(ids)
+    num_words = int(sentence_lengths(ids))
+    seen = min(num_words + 1 + EXTRA_POSITIONS, L)
+    similarities = vectors[:, :seen] @ table[END_ID:].T
+    best, words = similarities.max(dim=-1)
+    words = words + END_ID
+    decoded = torch.full((len(vectors), L), PAD_ID)
+    decoded[:, :seen] = words
+    lengths = sentence_lengths(decoded)
+    is_finished = (words == END_ID).any(dim=-1)
+
+    own = similarities.gather(-1, (ids[:seen] - END_ID).clamp(min=0).expand(len(vectors), -1)[..., None])[..., 0]
+    gap = (best - own)[:, :num_words]
+    is_word = (words[:, :num_words] != END_ID) & (words[:, :num_words] != UNKNOWN_ID)
+    gap = torch.where(is_word, gap, 0.0)
+    rank = gap.argsort(dim=-1, descending=True, stable=True).argsort(dim=-1)
+    is_changed = (gap > 0) & (rank < max_edits[:, None])
+    few = ids.expand(len(vectors), -1).clone()
+    few[:, :num_words] = torch.where(is_changed, words[:, :num_words], ids[:num_words])
+    has_other_length = is_finished & (lengths != num_words)
+    return torch.where(has_other_length[:, None], words_until_end(decoded), few)
