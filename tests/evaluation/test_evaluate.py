@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from tests.builders import TINY_SENTENCES, build_tiny_adversary
 from textsem.data.sentences import load_sentences
@@ -108,6 +109,15 @@ def test_the_judge_is_the_trigram_of_the_given_sentences(
     for example in metrics["examples"]["isotropic"]:
         old, new = judge.perplexity([example["old"].split(), example["new"].split()])
         assert example["perplexity_ratio"] == pytest.approx(new / old, rel=1e-4)
+
+
+def test_examples_say_how_far_and_how_similar(metrics: dict[str, Any], folder: Path) -> None:
+    model = TextAdversary.from_pretrained(folder / "adversary")
+    table = model.embedding_table().detach()
+    for example in metrics["examples"]["isotropic"]:
+        assert 0.02 <= example["scale"] <= 5.0
+        old, new = (table[model.vocabulary.encode(example[name].split())].mean(dim=0) for name in ("old", "new"))
+        assert example["similarity"] == pytest.approx(float(torch.cosine_similarity(old, new, dim=0)), abs=1e-4)
 
 
 def test_same_seed_same_figures_other_seed_others(metrics: dict[str, Any], folder: Path) -> None:
