@@ -37,6 +37,7 @@ def parse_options(arguments: Sequence[str] | None = None) -> dict[str, Any]:
     add("--eps", type=float, help="largest L2 distance of the embedded hypotheses (default: any)")
     add("--max-edits", type=int, help="most words that may change (default: 3)")
     add("--num-candidates", type=int, help="codes decoded for one pair (default: 200)")
+    add("--controls", nargs="+", metavar="DIR", help="finished runs of controls that the report compares this one with")
     add("--particles", type=int, dest="num_particles", metavar="M", help="particles (default: the adversary's number)")
     return vars(parser.parse_args(arguments))
 

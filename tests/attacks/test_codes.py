@@ -24,7 +24,9 @@ def code_batch(basis_weight: float = 1.0) -> CodeBatch:
     clean = normal(M, B, D)
     particle, noise = pair_noise(range(B), C, D, M)
     neighbours = local_neighbours(clean.mean(dim=0), normal(30, D, seed=2), num_neighbours=K)
-    return CodeBatch(clean, clean + 0.3 * normal(M, B, D, seed=1), neighbours, particle, noise, basis_weight)
+    return CodeBatch(
+        clean, clean + 0.3 * normal(M, B, D, seed=1), neighbours, particle, noise, torch.full((C,), basis_weight)
+    )
 
 
 def outside(vectors: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
@@ -63,10 +65,10 @@ def test_adversarial_direction_without_noise_is_the_move_of_its_particle() -> No
     torch.testing.assert_close(DIRECTIONS["adversarial"](batch), move / move.norm(dim=-1, keepdim=True))
 
 
-def test_adversarial_noise_leads_to_the_neighbours_and_is_as_long_as_its_weight_says() -> None:
+def test_adversarial_noise_is_mixed_and_is_as_long_as_its_weight_says() -> None:
     batch = code_batch(basis_weight=0.7)
     move = unit(batch.of_particle(batch.adversarial - batch.clean))
-    torch.testing.assert_close(DIRECTIONS["adversarial"](batch), unit(move + 0.7 * DIRECTIONS["cone"](batch)))
+    torch.testing.assert_close(DIRECTIONS["adversarial"](batch), unit(move + 0.7 * DIRECTIONS["mixed"](batch)))
 
 
 def test_clean_directions_stay_between_the_particles() -> None:
@@ -79,14 +81,16 @@ def test_clean_directions_stay_between_the_particles() -> None:
 def test_single_particle_has_no_clean_direction() -> None:
     clean = normal(1, B, D)
     particle, noise = pair_noise(range(B), C, D, 1)
-    batch = CodeBatch(clean, clean + 1, torch.zeros(B, K, D), particle, noise, 1.0)
+    batch = CodeBatch(clean, clean + 1, torch.zeros(B, K, D), particle, noise, torch.ones(1))
     assert not DIRECTIONS["clean"](batch).any()
 
 
 def test_isotropic_directions_prefer_none() -> None:
     clean = normal(1, 1, D)
     particle, noise = pair_noise([0], 20_000, D, 1)
-    directions = DIRECTIONS["isotropic"](CodeBatch(clean, clean, torch.zeros(1, K, D), particle, noise, 1.0))[0]
+    directions = DIRECTIONS["isotropic"](CodeBatch(clean, clean, torch.zeros(1, K, D), particle, noise, torch.ones(1)))[
+        0
+    ]
     covariance = directions.T @ directions / len(directions)
     torch.testing.assert_close(covariance, torch.eye(D) / D, atol=0.005, rtol=0)
     assert directions.mean(dim=0).norm() < 0.03
@@ -170,7 +174,12 @@ def test_codes_of_a_pair_do_not_depend_on_its_batch(name: str, tiny_adversary: T
     ids, seeds = sentence_ids(tiny_adversary), [3, 1, 4, 1]
     with torch.no_grad():
         together = source.moved_codes(ids, torch.zeros(len(ids), dtype=torch.int64), seeds, C)
-        alone = torch.cat([source.moved_codes(ids[i : i + 1], torch.zeros(1, dtype=torch.int64), seeds[i : i + 1], C) for i in range(4)])
+        alone = torch.cat(
+            [
+                source.moved_codes(ids[i : i + 1], torch.zeros(1, dtype=torch.int64), seeds[i : i + 1], C)
+                for i in range(4)
+            ]
+        )
     torch.testing.assert_close(together, alone, atol=2e-4, rtol=0)
 
 
@@ -182,7 +191,9 @@ def test_all_sources_but_the_reconstruction_move_codes_equally_far(tiny_adversar
     for name in DIRECTIONS:
         source = ManifoldSource(tiny_adversary, replace(config, direction=name))
         with torch.no_grad():
-            moves = source.moved_codes(ids, torch.zeros(len(ids), dtype=torch.int64), seeds, C) - still.moved_codes(ids, torch.zeros(len(ids), dtype=torch.int64), seeds, C)
+            moves = source.moved_codes(ids, torch.zeros(len(ids), dtype=torch.int64), seeds, C) - still.moved_codes(
+                ids, torch.zeros(len(ids), dtype=torch.int64), seeds, C
+            )
         lengths[name] = moves.norm(dim=-1)
     assert lengths.pop("reconstruction").max() == 0
     expected = LATENT**0.5 * (2 * (1 - (1 + torch.tensor([0.2, 1.0] * 5) ** 2) ** -0.5)).sqrt()

@@ -89,7 +89,10 @@ def test_longer_moves_lead_further(tiny_adversary: TextAdversary) -> None:
         ids = encode_sentences(
             [tokenize(t).words for t in TINY_SENTENCES], vocabulary=tiny_adversary.vocabulary, max_length=MAX_LENGTH
         )
-        codes = [ManifoldSource(tiny_adversary, c).moved_codes(ids, torch.zeros(len(ids), dtype=torch.int64), SEEDS, 50) for c in (config, still)]
+        codes = [
+            ManifoldSource(tiny_adversary, c).moved_codes(ids, torch.zeros(len(ids), dtype=torch.int64), SEEDS, 50)
+            for c in (config, still)
+        ]
         return (tiny_adversary.decode_ids(codes[0]) != tiny_adversary.decode_ids(codes[1])).float().mean().item()
 
     with torch.no_grad():
@@ -148,7 +151,7 @@ def test_repetitions_the_original_and_empty_sentences_are_left_out(tiny_adversar
         ("num_neighbours", 0, "expected num_neighbours >= 1, got 0"),
         ("min_scale", 0.0, "expected 0 < min_scale <= max_scale, got 0.0 and 1.0"),
         ("min_scale", 2.0, "expected 0 < min_scale <= max_scale, got 2.0 and 1.0"),
-        ("basis_weight", -1.0, "expected basis_weight >= 0, got -1.0"),
+        ("basis_weights", (1.0, -1.0), "expected basis_weights >= 0, at least one, got"),
     ],
 )
 def test_settings_out_of_range_are_refused(name: str, value: object, message: str) -> None:

@@ -26,7 +26,7 @@ class CodeBatch:
         particle: Which particle each candidate belongs to (one per draw, Eq. 3), [batch, candidates].
         noise: Standard normal numbers of the pair's own generator, [batch, candidates, numbers]; as many numbers as
             the largest of the latent dimension, the neighbours and the particles.
-        basis_weight: Length of the noise towards the neighbours, in units of the adversarial move.
+        basis_weight: Length of the noise that is added to the adversarial move, in units of that move, [candidates].
     """
 
     clean: Tensor
@@ -34,7 +34,7 @@ class CodeBatch:
     neighbours: Tensor
     particle: Tensor
     noise: Tensor
-    basis_weight: float
+    basis_weight: Tensor
 
     def of_particle(self, codes: Tensor) -> Tensor:
         """Pick each candidate's particle from ``codes`` [particles, batch, latent]: [batch, candidates, latent]."""
@@ -43,9 +43,9 @@ class CodeBatch:
 
 
 def adversarial_directions(batch: CodeBatch) -> Tensor:
-    """Return z' - z of E', plus noise towards the neighbours: [batch, candidates, latent]."""
+    """Return z' - z of E', plus noise (``mixed_directions``) of each candidate's own weight: [batch, candidates, latent]."""
     move = unit(batch.of_particle(batch.adversarial) - batch.of_particle(batch.clean))
-    return unit(move + batch.basis_weight * cone_directions(batch))
+    return unit(move + batch.basis_weight[:, None] * mixed_directions(batch))
 
 
 def cone_directions(batch: CodeBatch) -> Tensor:

@@ -30,18 +30,19 @@ class ManifoldConfig:
         num_scales: Moves tried along each direction.
         max_edits: Most words that a candidate of the original's length replaces; candidates take 1 to this in turn.
         num_neighbours: Codes of the bank that span the basis at a code; fewer where the bank or the codes are smaller.
-        basis_weight: Length of the noise along the basis, in units of the adversarial move.
+        basis_weights: Lengths of the noise that is added to the adversarial move, in units of that move; directions
+            take them in turn.  Little noise keeps to what E' learnt, much of it brings more different sentences.
     """
 
     direction: str = "adversarial"
     num_particles: int = 5
     seed: int = 0
-    min_scale: float = 0.5
-    max_scale: float = 1.0
+    min_scale: float = 0.7
+    max_scale: float = 1.4
     num_scales: int = 3
     max_edits: int = 3
     num_neighbours: int = 64
-    basis_weight: float = 1.0
+    basis_weights: tuple[float, ...] = (0.5, 1.0, 2.0, 4.0)
 
     def __post_init__(self) -> None:
         """Check the ranges."""
@@ -52,8 +53,8 @@ class ManifoldConfig:
                 raise ValueError(f"expected {name} >= 1, got {getattr(self, name)}")
         if not 0 < self.min_scale <= self.max_scale:
             raise ValueError(f"expected 0 < min_scale <= max_scale, got {self.min_scale} and {self.max_scale}")
-        if not self.basis_weight >= 0:
-            raise ValueError(f"expected basis_weight >= 0, got {self.basis_weight}")
+        if not self.basis_weights or not all(weight >= 0 for weight in self.basis_weights):
+            raise ValueError(f"expected basis_weights >= 0, at least one, got {self.basis_weights}")
 
 
 class ManifoldSource:
@@ -122,8 +123,13 @@ class ManifoldSource:
             neighbours=local_neighbours(clean.mean(dim=0), self._bank, num_neighbours=K),
             particle=particle.repeat_interleave(config.num_scales, dim=1)[:, :num_candidates],
             noise=noise.repeat_interleave(config.num_scales, dim=1)[:, :num_candidates],
-            basis_weight=config.basis_weight,
+            basis_weight=self._weights(num_candidates),
         )
+
+    def _weights(self, num_candidates: int) -> Tensor:
+        """Return the weight of each candidate's noise, one for all scales along a direction, [candidates]."""
+        weights = torch.tensor(self.config.basis_weights)
+        return weights[torch.arange(num_candidates) // self.config.num_scales % len(weights)]
 
     def _max_edits(self, num_candidates: int) -> Tensor:
         """Return how many words each candidate may replace: 1, 2, 3 in turn, so that each scale meets each, [candidates]."""

@@ -1,6 +1,7 @@
 """The main job: attack a classifier on SNLI and leave results, summary and report in a folder."""
 
 import hashlib
+import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -45,7 +46,7 @@ FILE_NAMES = (RESULTS_NAME, SUMMARY_NAME, REPORT_NAME)
 CandidatesFrom = Literal["adversarial", "clean", "isotropic", "neighbours", "reconstruction"]
 
 # What a line does not depend on: a run may be resumed with another value.
-NOT_BINDING = ("data", "split", "limit", "output", "resume", "device", "batch_size")
+NOT_BINDING = ("data", "split", "limit", "output", "resume", "device", "batch_size", "controls")
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,8 @@ class AttackSnliConfig:
         max_perplexity_ratio: How much less likely than the original a candidate may be under the adversary's trigram;
             None for any.
         num_candidates: Codes that are decoded for each pair.
+        controls: Folders of finished runs with other ``candidates_from`` on the same pairs and target; the report sets
+            this run against them and says first if it is not above one.
         num_particles: M; None for the adversary's own number.
     """
 
@@ -94,9 +97,11 @@ class AttackSnliConfig:
     max_perplexity_ratio: float | None = 2.0
     num_candidates: int = 200
     num_particles: int | None = None
+    controls: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        """Check what no part checks that is built from these options; a list of label names becomes a tuple."""
+        """Check what no part checks that is built from these options; lists become tuples."""
+        object.__setattr__(self, "controls", tuple(self.controls))
         if self.label_order is not None:
             object.__setattr__(self, "label_order", tuple(self.label_order))
         if self.candidates_from not in get_args(CandidatesFrom):
@@ -176,10 +181,11 @@ def attack_snli(config: AttackSnliConfig, *, show_progress: bool = False) -> dic
         notice=data.notice,
     )
     metrics = summarise(results)
+    controls = _controls(config, results)
     # Rows and candidates of this process alone: a resumed run did not count what came before it.
     here = {"candidates": dict(statistics.candidates), "target": target.counts["attack"].to_dict()}
     first_error = next((r.message for r in results if r.status == "error"), None)
-    metrics |= {"headline": headline(metrics), "first_error": first_error, "this_process": here}
+    metrics |= {"headline": headline(metrics, controls), "first_error": first_error, "this_process": here}
     summary = write_summary(folder / SUMMARY_NAME, metrics, facts)
     write_report(
         folder / REPORT_NAME,
@@ -187,8 +193,26 @@ def attack_snli(config: AttackSnliConfig, *, show_progress: bool = False) -> dic
         results,
         codes=(measured.clean, measured.perturbed) if measured else None,
         notice=data.notice,
+        controls=controls,
     )
     return summary
+
+
+def _controls(config: AttackSnliConfig, results: Sequence[AttackResult]) -> dict[str, dict[str, Any]] | None:
+    """Return the metrics of the runs that this one is set against, recomputed from their lines.
+
+    Raises:
+        ValueError: If a control was run on other pairs.
+    """
+    pairs = [(result.premise, result.hypothesis, result.prediction) for result in results]
+    found = {}
+    for folder in config.controls:
+        lines = read_results(Path(folder) / RESULTS_NAME)
+        if [(line.premise, line.hypothesis, line.prediction) for line in lines] != pairs:
+            raise ValueError(f"expected a control on the same pairs and target in {folder}, got other ones")
+        settings = json.loads((Path(folder) / SUMMARY_NAME).read_text(encoding="utf-8"))["settings"]
+        found[str(settings["candidates_from"])] = summarise(lines)
+    return found or None
 
 
 def _folder(name: str, bundled: Path) -> Path:

@@ -53,7 +53,7 @@ def measure_sources(
     seed: int,
     labels: Sequence[int] | None = None,
     sources: Sequence[str] = SOURCES,
-    basis_weight: float = ManifoldConfig.basis_weight,
+    basis_weight: float = 1.0,
     scales: Tensor | None = None,
 ) -> dict[str, Smoothness]:
     """Measure how well sentences read whose codes each source has moved until 1 to 3 words change.
@@ -72,7 +72,7 @@ def measure_sources(
         seed: Draws the particles, and with each sentence its own noise.
         labels: y of each sentence, for an E' that is told it.
         sources: Keys of ``DIRECTIONS``.
-        basis_weight: Length of the noise towards neighbours that is added to E', in units of its move; 0 is E' alone.
+        basis_weight: Length of the noise that is added to E', in units of its move; 0 is E' alone.
         scales: Ascending positive scales; ``geometric_scales()`` if None.
 
     Raises:
@@ -104,7 +104,13 @@ def measure_sources(
 
 @torch.no_grad()
 def code_batch(
-    model: TextAdversary, hypotheses: Sequence[str], *, num_particles: int, seed: int, basis_weight: float, labels: Sequence[int] | None = None
+    model: TextAdversary,
+    hypotheses: Sequence[str],
+    *,
+    num_particles: int,
+    seed: int,
+    basis_weight: float,
+    labels: Sequence[int] | None = None,
 ) -> CodeBatch:
     """Return what directions are made of, one candidate a sentence; the neighbours come from the model's bank."""
     sentences = [tokenize(text).words for text in hypotheses]
@@ -123,7 +129,7 @@ def code_batch(
         neighbours=local_neighbours(clean.mean(dim=0), bank, num_neighbours=num_neighbours),
         particle=particle,
         noise=noise,
-        basis_weight=basis_weight,
+        basis_weight=torch.tensor([basis_weight]),
     )
 
 
