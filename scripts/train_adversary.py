@@ -8,10 +8,12 @@ Example:
 
 import argparse
 import logging
+import shlex
 import sys
 from pathlib import Path
 
 from textsem.training.adversary_config import PRESETS
+from textsem.training.adversary_report import file_name
 from textsem.training.adversary_run import AdversaryJob, run_adversary_job
 
 
@@ -56,9 +58,10 @@ def main(arguments: list[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     given = sys.argv[1:] if arguments is None else arguments
     options = vars(parse_arguments(given))
+    command = "python scripts/train_adversary.py " + shlex.join(map(file_name, given))
     try:
-        folder = run_adversary_job(AdversaryJob(**options, command=" ".join(["scripts/train_adversary.py", *given])))
-    except ValueError as error:
+        folder = run_adversary_job(AdversaryJob(**options, command=command))
+    except (FloatingPointError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     print(f"saved {folder}")

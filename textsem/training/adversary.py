@@ -101,7 +101,7 @@ class AdversaryRun:
         self.settings = {
             "config": asdict(config),
             "model": asdict(model.config),
-            "data": digest(self.ids, self.pair_ids, torch.tensor(list(pairs.labels))),
+            "data": digest(sentences, pairs.premises, pairs.hypotheses, pairs.labels),
             **(identity or {}),
         }
         self.generator = torch.Generator().manual_seed(config.seed + 1)

@@ -7,7 +7,13 @@ from typing import Any
 
 from textsem.training.checkpoint import write_text
 
-__all__ = ["write_adversary_card", "write_adversary_curve"]
+__all__ = ["file_name", "write_adversary_card", "write_adversary_curve"]
+
+
+def file_name(text: str) -> str:
+    """Return the last part of a path, and a hub id or an option as it is: cards name no folder of a machine."""
+    path = Path(text)
+    return path.name if path.is_absolute() or path.exists() else text
 
 
 def write_adversary_curve(folder: Path, metrics: Sequence[Mapping[str, Any]]) -> None:
@@ -29,7 +35,8 @@ def write_adversary_curve(folder: Path, metrics: Sequence[Mapping[str, Any]]) ->
     left.set_xlabel("batch")
     left.set_ylabel("nats a token")
     right.set_ylabel("share of the pairs that the target had right", color="tab:red")
-    figure.legend(loc="upper right")
+    if left.lines or right.lines:  # a run that was stopped at once has nothing to show
+        figure.legend(loc="upper right")
     figure.savefig(folder / "curve.png", dpi=120)
 
 

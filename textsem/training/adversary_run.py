@@ -21,8 +21,9 @@ from textsem.text.tokenization import tokenize
 from textsem.text.vocabulary import Vocabulary
 from textsem.training.adversary import AdversaryRun, build_adversary, train_adversary
 from textsem.training.adversary_config import AdversaryTrainingConfig, preset
-from textsem.training.adversary_report import write_adversary_card, write_adversary_curve
+from textsem.training.adversary_report import file_name, write_adversary_card, write_adversary_curve
 from textsem.training.attacker import Attacker
+from textsem.training.target_report import write_metrics
 
 __all__ = ["AdversaryJob", "run_adversary_job"]
 
@@ -102,17 +103,18 @@ def run_adversary_job(job: AdversaryJob) -> Path:
     run = AdversaryRun(model, sentences, pairs, config, job.output, attacker=attacker, identity=identity)
     train_adversary(run, is_resumed=job.resume, checkpoint_every=job.checkpoint_every, max_minutes=job.max_minutes)
     model.save_pretrained(job.output)
+    write_metrics(job.output, run.progress.metrics)
     write_adversary_curve(job.output, run.progress.metrics)
     write_adversary_card(
         job.output,
         command=job.command,
         machine=job.machine,
         data={
-            "pairs": {**asdict(pairs.identity), "source": _shown(pairs.identity.source)},
+            "pairs": {**asdict(pairs.identity), "source": file_name(pairs.identity.source)},
             "pairs_kept": len(run.pair_ids),
             "sentences": len(run.ids),
-            "sources": [_shown(source) for source in sources],
-            "held_out": [_shown(source) for source in job.held_out],
+            "sources": [file_name(source) for source in sources],
+            "held_out": [file_name(source) for source in job.held_out],
         },
         settings=asdict(config),
         figures=_figures(run, attacker),
@@ -148,12 +150,6 @@ def _model(job: AdversaryJob, sentences: Sequence[str], config: AdversaryTrainin
     if job.fresh_particles:
         model.initialise_particles(torch.Generator().manual_seed(config.seed))
     return model
-
-
-def _shown(source: str) -> str:
-    """Return a hub id as it is, and a path's last part: cards name no folder of a machine."""
-    path = Path(source)
-    return path.name if path.is_absolute() or path.exists() else source
 
 
 def _attacker(job: AdversaryJob, model: TextAdversary, pairs: NliData, config: AdversaryTrainingConfig) -> Attacker:

@@ -1,0 +1,111 @@
+import json
+from dataclasses import asdict, fields, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.training.toys import CONFIG, build_run
+from textsem.latent.configuration import LearnerConfig
+from textsem.model import TextAdversaryConfig
+from textsem.text.vocabulary import SPECIAL_WORDS
+from textsem.training.adversary_config import PRESETS, AdversaryTrainingConfig, preset, vocabulary_size
+
+RATES = (
+    "svgd_step",
+    "svgd_step_adv",
+    "gbsm_rate",
+    "inner_rate",
+    "inner_rate_adv",
+    "recognition_rate",
+    "recognition_rate_adv",
+    "decoder_rate",
+    "extractor_rate",
+)
+
+
+def test_paper_has_the_sizes_of_table_10() -> None:
+    model, training = PRESETS["paper"].model, PRESETS["paper"].training
+    assert model.max_length == 10
+    assert model.encoder.hidden == model.particle.hidden == model.particle_adv.hidden == (40, 40)
+    assert model.encoder.embedding_dim == model.encoder.feature_dim == 100
+    assert model.particle.in_dim == model.particle.out_dim == 100
+    assert model.particle_adv.in_dim == model.particle_adv.out_dim == 100
+    assert (model.noise_dim, model.recognition_hidden) == (50, (60, 70))
+    decoder = model.decoder
+    assert (decoder.num_layers, decoder.channels, decoder.kernel_size) == (3, 64, 5)
+    assert not decoder.has_norm
+    assert not model.particle.skip
+    assert not model.particle.is_spherical
+    assert training.max_words == 11_000
+    assert training.pair_batch_size == 64
+    assert training.learning_rate == 5e-4
+    learner = training.learner
+    assert (learner.num_particles, learner.num_inner_updates) == (model.num_particles, 3) == (5, 3)
+    assert learner.svgd_step == learner.svgd_step_adv == 1e-3
+    assert learner.inner_rate == learner.inner_rate_adv == 1e-2
+    assert learner.recognition_rate == learner.recognition_rate_adv == learner.decoder_rate == 5e-4
+    assert (learner.gamma_shape, learner.gamma_rate, learner.lambda_shape, learner.lambda_rate) == (1, 0.1, 1, 1)
+
+
+def test_base_keeps_what_the_paper_fixes_and_takes_longer_hypotheses() -> None:
+    model, training = PRESETS["base"].model, PRESETS["base"].training
+    assert model.max_length == 16
+    assert model.encoder.embedding_dim == model.particle.out_dim == 100
+    assert model.particle.hidden == (40, 40)
+    assert (model.decoder.num_layers, model.decoder.kernel_size) == (3, 5)
+    assert training.max_words == 11_000
+    assert (training.learner.num_particles, training.learner.num_inner_updates) == (5, 3)
+    assert training.adversarial_gradient != "target"
+
+
+def test_plain_is_an_autoencoder_of_the_same_networks_and_nothing_else() -> None:
+    plain, base = PRESETS["plain"], PRESETS["base"]
+    assert plain.model == base.model
+    assert (plain.training.manifold_steps, plain.training.adversarial_steps) == (0, 0)
+    assert (plain.training.learner.num_particles, plain.training.learner.code_noise) == (1, 0.0)
+    assert plain.training.reconstruction_steps == base.training.reconstruction_steps
+
+
+def training_from_dict(values: dict[str, Any]) -> AdversaryTrainingConfig:
+    return AdversaryTrainingConfig(**{**values, "learner": LearnerConfig(**values["learner"])})
+
+
+@pytest.mark.parametrize("name", sorted(PRESETS))
+def test_presets_survive_a_round_trip_through_json(name: str) -> None:
+    chosen = preset(name)
+    assert TextAdversaryConfig.from_dict(json.loads(json.dumps(asdict(chosen.model)))) == chosen.model
+    assert training_from_dict(json.loads(json.dumps(asdict(chosen.training)))) == chosen.training
+
+
+@pytest.mark.parametrize("name", RATES)
+def test_every_rate_is_a_field_of_its_own(name: str) -> None:
+    before = asdict(LearnerConfig())
+    after = json.loads(json.dumps(asdict(replace(LearnerConfig(), **{name: 0.123}))))
+    assert {key for key in before if before[key] != after[key]} == {name}
+    assert after[name] == 0.123
+
+
+def test_no_rate_is_missing_from_the_list() -> None:
+    # precision_step is no rate of Table 10, svgd_update no number; gamma_rate and lambda_rate belong to the priors.
+    found = {field.name for field in fields(LearnerConfig) if "rate" in field.name.split("_") or "_step" in field.name}
+    assert found - {"precision_step", "gamma_rate", "lambda_rate"} == set(RATES)
+
+
+def test_adam_has_each_of_its_rates(tmp_path: Path) -> None:
+    rates = {"recognition_rate": 1e-1, "recognition_rate_adv": 1e-2, "extractor_rate": 1e-3, "decoder_rate": 1e-4}
+    run = build_run(tmp_path, replace(CONFIG, learner=replace(CONFIG.learner, **rates)))
+    assert [group["lr"] for group in run.optimizer.param_groups] == list(rates.values())
+    first = [group["params"][0] for group in run.optimizer.param_groups]
+    model = run.model
+    parts = (model.recognition, model.recognition_adv, model.encoder, model.decoder)
+    assert all(a is next(part.parameters()) for a, part in zip(first, parts, strict=True))
+
+
+def test_unknown_preset_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"expected a preset among \['base', 'paper', 'plain'\], got 'large'"):
+        preset("large")
+
+
+def test_vocabulary_counts_the_special_symbols() -> None:
+    assert vocabulary_size(AdversaryTrainingConfig(max_words=7)) == 7 + len(SPECIAL_WORDS)
