@@ -18,7 +18,7 @@ def decode_few_edits(table: Tensor, vectors: Tensor, ids: Tensor, max_edits: Ten
 
     A code that was moved far changes a word here that it meant to change, and others there because they have come
     loose; the gap tells them apart.  A sentence of another length than the original's has no such places: it is taken
-    as it was decoded.  A sentence without an end is not one: its row is the original.
+    as it was decoded.  One without an end, up to two words beyond the original's, counts as being of its length.
 
     Args:
         table: Unit-length word vectors, [vocab, embedding].
@@ -32,21 +32,31 @@ def decode_few_edits(table: Tensor, vectors: Tensor, ids: Tensor, max_edits: Ten
     L = len(ids)
     num_words = int(sentence_lengths(ids))
     seen = min(num_words + 1 + EXTRA_POSITIONS, L)
-    similarities = vectors[:, :seen] @ table[END_ID:].T
-    best, words = similarities.max(dim=-1)
-    words = words + END_ID
+    words = END_ID + _most_similar(table[END_ID:], vectors[:, :seen])
     decoded = torch.full((len(vectors), L), PAD_ID)
     decoded[:, :seen] = words
     lengths = sentence_lengths(decoded)
     is_finished = (words == END_ID).any(dim=-1)
 
-    own = similarities.gather(-1, (ids[:seen] - END_ID).clamp(min=0).expand(len(vectors), -1)[..., None])[..., 0]
-    gap = (best - own)[:, :num_words]
-    is_word = (words[:, :num_words] != END_ID) & (words[:, :num_words] != UNKNOWN_ID)
+    words, own = words[:, :num_words], ids[:num_words]
+    gap = (vectors[:, :num_words] * (table[words] - table[own])).sum(dim=-1)
+    is_word = (words != END_ID) & (words != UNKNOWN_ID)
     gap = torch.where(is_word, gap, 0.0)
     rank = gap.argsort(dim=-1, descending=True, stable=True).argsort(dim=-1)
     is_changed = (gap > 0) & (rank < max_edits[:, None])
     few = ids.expand(len(vectors), -1).clone()
-    few[:, :num_words] = torch.where(is_changed, words[:, :num_words], ids[:num_words])
+    few[:, :num_words] = torch.where(is_changed, words, own)
     has_other_length = is_finished & (lengths != num_words)
     return torch.where(has_other_length[:, None], words_until_end(decoded), few)
+
+
+def _most_similar(table: Tensor, vectors: Tensor) -> Tensor:
+    """Return the row of ``table`` with the highest cosine for each of ``vectors`` [..., embedding], [...].
+
+    In bfloat16, which is several times as fast where the processor has it, and ties, within its 8 bits, go to the more
+    frequent word; the gaps between words are then taken in full.  numpy finds a maximum several times faster than
+    torch does on a processor.
+    """
+    similarities = vectors.flatten(0, -2).bfloat16() @ table.T.bfloat16()
+    best = torch.from_numpy(similarities.float().numpy().argmax(axis=-1))
+    return best.unflatten(0, vectors.shape[:-1])
