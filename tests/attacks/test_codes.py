@@ -20,12 +20,12 @@ def normal(*shape: int, seed: int = 0) -> torch.Tensor:
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
 
 
-def code_batch(basis_weight: float = 1.0) -> CodeBatch:
+def code_batch(noise_weight: float = 1.0) -> CodeBatch:
     clean = normal(M, B, D)
     particle, noise = pair_noise(range(B), C, D, M)
     neighbours = local_neighbours(clean.mean(dim=0), normal(30, D, seed=2), num_neighbours=K)
     return CodeBatch(
-        clean, clean + 0.3 * normal(M, B, D, seed=1), neighbours, particle, noise, torch.full((C,), basis_weight)
+        clean, clean + 0.3 * normal(M, B, D, seed=1), neighbours, particle, noise, torch.full((C,), noise_weight)
     )
 
 
@@ -60,13 +60,13 @@ def test_each_candidate_takes_its_own_particle() -> None:
 
 
 def test_adversarial_direction_without_noise_is_the_move_of_its_particle() -> None:
-    batch = code_batch(basis_weight=0.0)
+    batch = code_batch(noise_weight=0.0)
     move = batch.of_particle(batch.adversarial - batch.clean)
     torch.testing.assert_close(DIRECTIONS["adversarial"](batch), move / move.norm(dim=-1, keepdim=True))
 
 
 def test_adversarial_noise_is_mixed_and_is_as_long_as_its_weight_says() -> None:
-    batch = code_batch(basis_weight=0.7)
+    batch = code_batch(noise_weight=0.7)
     move = unit(batch.of_particle(batch.adversarial - batch.clean))
     torch.testing.assert_close(DIRECTIONS["adversarial"](batch), unit(move + 0.7 * DIRECTIONS["mixed"](batch)))
 

@@ -148,10 +148,11 @@ def test_repetitions_the_original_and_empty_sentences_are_left_out(tiny_adversar
         ("direction", "nowhere", "expected direction in .*'adversarial', 'basis'.*, got 'nowhere'"),
         ("num_particles", 0, "expected num_particles >= 1, got 0"),
         ("num_scales", 0, "expected num_scales >= 1, got 0"),
+        ("max_edits", 0, "expected max_edits >= 1, got 0"),
         ("num_neighbours", 0, "expected num_neighbours >= 1, got 0"),
         ("min_scale", 0.0, "expected 0 < min_scale <= max_scale, got 0.0 and 1.4"),
         ("min_scale", 2.0, "expected 0 < min_scale <= max_scale, got 2.0 and 1.4"),
-        ("basis_weights", (1.0, -1.0), "expected basis_weights >= 0, at least one, got"),
+        ("noise_weights", (1.0, -1.0), "expected noise_weights >= 0, at least one, got"),
     ],
 )
 def test_settings_out_of_range_are_refused(name: str, value: object, message: str) -> None:

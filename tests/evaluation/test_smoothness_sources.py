@@ -47,7 +47,7 @@ def measure(model: TextAdversary, sentences: list[str] = SENTENCES, **options: o
 
 def moved_words(model: TextAdversary, name: str, scale: float) -> list[list[str]]:
     """Decode what the attack's own functions make of the codes."""
-    batch = code_batch(model, SENTENCES, num_particles=3, seed=4, basis_weight=1.0)
+    batch = code_batch(model, SENTENCES, num_particles=3, seed=4, noise_weight=1.0)
     scales = torch.full((len(SENTENCES), 1), scale)
     codes = move_codes(batch.of_particle(batch.clean), DIRECTIONS[name](batch), scales)[:, 0]
     return words(model, model.decode_ids(codes))
@@ -90,7 +90,7 @@ def test_no_direction_changes_no_word(model: TextAdversary) -> None:
 
 
 def test_weight_zero_leaves_the_move_of_the_second_encoder_alone(model: TextAdversary) -> None:
-    batch = code_batch(model, SENTENCES, num_particles=3, seed=4, basis_weight=0.0)
+    batch = code_batch(model, SENTENCES, num_particles=3, seed=4, noise_weight=0.0)
     move = batch.of_particle(batch.adversarial - batch.clean)
     cosines = torch.cosine_similarity(DIRECTIONS["adversarial"](batch), move, dim=-1)
     torch.testing.assert_close(cosines, torch.ones_like(cosines))

@@ -25,8 +25,8 @@ class CodeBatch:
         neighbours: Ways from each code to its neighbours in the bank, nearest first, [batch, neighbours, latent].
         particle: Which particle each candidate belongs to (one per draw, Eq. 3), [batch, candidates].
         noise: Standard normal numbers of the pair's own generator, [batch, candidates, numbers]; as many numbers as
-            the largest of the latent dimension, the neighbours and the particles.
-        basis_weight: Length of the noise that is added to the adversarial move, in units of that move, [candidates].
+            the larger of the latent dimension and the particles; neighbours are no more than latent dimensions.
+        noise_weight: Length of the noise that is added to the adversarial move, in units of that move, [candidates].
     """
 
     clean: Tensor
@@ -34,7 +34,7 @@ class CodeBatch:
     neighbours: Tensor
     particle: Tensor
     noise: Tensor
-    basis_weight: Tensor
+    noise_weight: Tensor
 
     def of_particle(self, codes: Tensor) -> Tensor:
         """Pick each candidate's particle from ``codes`` [particles, batch, latent]: [batch, candidates, latent]."""
@@ -43,9 +43,9 @@ class CodeBatch:
 
 
 def adversarial_directions(batch: CodeBatch) -> Tensor:
-    """Return z' - z of E', plus noise (``mixed_directions``) of each candidate's own weight: [batch, candidates, latent]."""
+    """Return z' - z of E', plus ``mixed_directions`` of each candidate's own weight, [batch, candidates, latent]."""
     move = unit(batch.of_particle(batch.adversarial) - batch.of_particle(batch.clean))
-    return unit(move + batch.basis_weight[:, None] * mixed_directions(batch))
+    return unit(move + batch.noise_weight[:, None] * mixed_directions(batch))
 
 
 def cone_directions(batch: CodeBatch) -> Tensor:

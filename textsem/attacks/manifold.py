@@ -29,8 +29,8 @@ class ManifoldConfig:
         max_scale: Longest move; scales form a geometric series from short to long.
         num_scales: Moves tried along each direction.
         max_edits: Most words that a candidate of the original's length replaces; candidates take 1 to this in turn.
-        num_neighbours: Codes of the bank that span the basis at a code; fewer where the bank or the codes are smaller.
-        basis_weights: Lengths of the noise that is added to the adversarial move, in units of that move; directions
+        num_neighbours: Nearest codes of the bank towards which noise leads; fewer where bank or codes are smaller.
+        noise_weights: Lengths of the noise that is added to the adversarial move, in units of that move; directions
             take them in turn.  Little noise keeps to what E' learnt, much of it brings more different sentences.
     """
 
@@ -42,19 +42,19 @@ class ManifoldConfig:
     num_scales: int = 3
     max_edits: int = 3
     num_neighbours: int = 64
-    basis_weights: tuple[float, ...] = (0.5, 1.0, 2.0, 4.0)
+    noise_weights: tuple[float, ...] = (0.5, 1.0, 2.0, 4.0)
 
     def __post_init__(self) -> None:
         """Check the ranges."""
         if self.direction not in DIRECTIONS:
             raise ValueError(f"expected direction in {sorted(DIRECTIONS)}, got {self.direction!r}")
-        for name in ("num_particles", "num_scales", "num_neighbours"):
+        for name in ("num_particles", "num_scales", "max_edits", "num_neighbours"):
             if getattr(self, name) < 1:
                 raise ValueError(f"expected {name} >= 1, got {getattr(self, name)}")
         if not 0 < self.min_scale <= self.max_scale:
             raise ValueError(f"expected 0 < min_scale <= max_scale, got {self.min_scale} and {self.max_scale}")
-        if not self.basis_weights or not all(weight >= 0 for weight in self.basis_weights):
-            raise ValueError(f"expected basis_weights >= 0, at least one, got {self.basis_weights}")
+        if not self.noise_weights or not all(weight >= 0 for weight in self.noise_weights):
+            raise ValueError(f"expected noise_weights >= 0, at least one, got {self.noise_weights}")
 
 
 class ManifoldSource:
@@ -104,7 +104,7 @@ class ManifoldSource:
         return candidates_from_ids(original, ids[0], decoded, vocabulary=model.vocabulary, table=self._table)
 
     def moved_codes(self, ids: Tensor, labels: Tensor, seeds: Sequence[int], num_candidates: int) -> Tensor:
-        """Return the codes of all candidates, [batch, candidates, latent], for ``ids`` [batch, length] and ``labels`` [batch]."""
+        """Return the moved codes [batch, candidates, latent] of ``ids`` [batch, length] with ``labels`` [batch]."""
         features = self.model.features(ids)
         clean = self.model.codes(features, self._theta)
         adversarial = self.model.perturb(clean, features, self._theta_adv, labels)
@@ -123,16 +123,16 @@ class ManifoldSource:
             neighbours=local_neighbours(clean.mean(dim=0), self._bank, num_neighbours=K),
             particle=particle.repeat_interleave(config.num_scales, dim=1)[:, :num_candidates],
             noise=noise.repeat_interleave(config.num_scales, dim=1)[:, :num_candidates],
-            basis_weight=self._weights(num_candidates),
+            noise_weight=self._weights(num_candidates),
         )
 
     def _weights(self, num_candidates: int) -> Tensor:
         """Return the weight of each candidate's noise, one for all scales along a direction, [candidates]."""
-        weights = torch.tensor(self.config.basis_weights)
+        weights = torch.tensor(self.config.noise_weights)
         return weights[torch.arange(num_candidates) // self.config.num_scales % len(weights)]
 
     def _max_edits(self, num_candidates: int) -> Tensor:
-        """Return how many words each candidate may replace: 1, 2, 3 in turn, so that each scale meets each, [candidates]."""
+        """Return how many words each candidate may replace, 1, 2, 3 in turn and each at each scale, [candidates]."""
         number = torch.arange(num_candidates)
         return 1 + (number + number // self.config.num_scales) % self.config.max_edits
 

@@ -53,7 +53,7 @@ def measure_sources(
     seed: int,
     labels: Sequence[int] | None = None,
     sources: Sequence[str] = SOURCES,
-    basis_weight: float = 1.0,
+    noise_weight: float = 1.0,
     scales: Tensor | None = None,
 ) -> dict[str, Smoothness]:
     """Measure how well sentences read whose codes each source has moved until 1 to 3 words change.
@@ -72,7 +72,7 @@ def measure_sources(
         seed: Draws the particles, and with each sentence its own noise.
         labels: y of each sentence, for an E' that is told it.
         sources: Keys of ``DIRECTIONS``.
-        basis_weight: Length of the noise that is added to E', in units of its move; 0 is E' alone.
+        noise_weight: Length of the noise that is added to E', in units of its move; 0 is E' alone.
         scales: Ascending positive scales; ``geometric_scales()`` if None.
 
     Raises:
@@ -82,7 +82,7 @@ def measure_sources(
     if unknown:
         raise ValueError(f"expected sources in {sorted(DIRECTIONS)}, got {unknown}")
     batch = code_batch(
-        model, hypotheses, num_particles=num_particles, seed=seed, basis_weight=basis_weight, labels=labels
+        model, hypotheses, num_particles=num_particles, seed=seed, noise_weight=noise_weight, labels=labels
     )
     codes = batch.of_particle(batch.clean)[:, 0]
     word_ids = torch.tensor(language_model.vocabulary.encode(model.vocabulary.words))
@@ -109,7 +109,7 @@ def code_batch(
     *,
     num_particles: int,
     seed: int,
-    basis_weight: float,
+    noise_weight: float,
     labels: Sequence[int] | None = None,
 ) -> CodeBatch:
     """Return what directions are made of, one candidate a sentence; the neighbours come from the model's bank."""
@@ -129,7 +129,7 @@ def code_batch(
         neighbours=local_neighbours(clean.mean(dim=0), bank, num_neighbours=num_neighbours),
         particle=particle,
         noise=noise,
-        basis_weight=torch.tensor([basis_weight]),
+        noise_weight=torch.tensor([noise_weight]),
     )
 
 

@@ -45,5 +45,5 @@ class Problem(Protocol[Batch, Outputs]):
         ...
 
     def parameter_groups(self) -> Mapping[str, Sequence[nn.Parameter]]:
-        """Return the trainable parameters under "extractor", "decoder", "condition"; a missing or empty group is frozen."""
+        """Return trainable parameters under "extractor", "decoder", "condition"; a missing or empty group is frozen."""
         ...
