@@ -1,7 +1,6 @@
 """TextAdversary: the one object that is trained, saved, loaded and shared."""
 
 import json
-import math
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -13,6 +12,7 @@ from torch import Tensor, nn
 
 from textsem.decoders.transpose_cnn import TransposeCNNDecoder, TransposeCNNDecoderConfig
 from textsem.encoders.cnn import CNNEncoder, CNNEncoderConfig
+from textsem.latent.initialisation import draw_layers, materialise
 from textsem.latent.particles import ParticleConfig, ParticleMLP
 from textsem.latent.recognition import RecognitionConfig, RecognitionNetwork
 from textsem.text.labels import LABEL_NAMES
@@ -27,7 +27,6 @@ FILE_NAMES = ("config.json", "vocabulary.json", "model.safetensors")
 INITIAL_LOGIT_SCALE = 12.0  # cosines lie within 1; the scale makes a softmax over 11,000 words sharp enough to learn
 DECODED_ROWS = 128  # decoded at a time: cosines with 11,000 words take 44 kB a position
 
-Module = TypeVar("Module", bound=nn.Module)
 Json = TypeVar("Json", dict[str, Any], list[Any])
 
 DECODERS: dict[str, tuple[type[TransposeCNNDecoder], type[TransposeCNNDecoderConfig]]] = {
@@ -139,10 +138,9 @@ class TextAdversary(nn.Module):
         self.language_model = language_model
         self.embedding = nn.Parameter(torch.zeros(vocabulary.size, config.encoder.embedding_dim))
         self.log_scale = nn.Parameter(torch.tensor(INITIAL_LOGIT_SCALE).log())
-        # Built on the meta device, where torch's own initialisation draws nothing from the global generator.
         with torch.device("meta"):
             encoder, decoder = CNNEncoder(config.encoder), DECODERS[config.decoder_name][0](config.decoder)
-        self.encoder, self.decoder = _zeros_like(encoder), _zeros_like(decoder)
+        self.encoder, self.decoder = materialise(encoder), materialise(decoder)
         self.particle_mlp = ParticleMLP(config.particle)
         self.particle_mlp_adv = ParticleMLP(config.particle_adv)
         self.recognition = self._recognition(self.particle_mlp, config.spread)
@@ -160,7 +158,7 @@ class TextAdversary(nn.Module):
         with torch.no_grad():
             self.embedding.copy_(embeddings)
         for part in (self.encoder, self.decoder):
-            _initialise_layers(part, generator)
+            draw_layers(part, generator)
         return self.initialise_particles(generator)
 
     def initialise_particles(self, generator: torch.Generator) -> "TextAdversary":
@@ -174,9 +172,10 @@ class TextAdversary(nn.Module):
         """Positions of a row of ids: the longest hypothesis and its end symbol."""
         return self.config.max_length + 1
 
-    def embedding_table(self) -> Tensor:
-        """Return unit-length word vectors [vocab, embedding]; the norm of Eq. 6 is taken between these."""
-        return nn.functional.normalize(self.embedding, dim=-1)
+    def embedding_table(self, word_ids: Tensor | None = None) -> Tensor:
+        """Return unit-length word vectors [vocab or words, embedding]; the norm of Eq. 6 is taken between these."""
+        rows = self.embedding if word_ids is None else nn.functional.embedding(word_ids, self.embedding)
+        return nn.functional.normalize(rows, dim=-1)
 
     def embed(self, ids: Tensor) -> Tensor:
         """Return word vectors [..., length, embedding] of ``ids`` [..., length]; pads are zero vectors."""
@@ -223,9 +222,7 @@ class TextAdversary(nn.Module):
 
     def word_logits(self, vectors: Tensor, word_ids: Tensor | None = None) -> Tensor:
         """Compare position vectors [..., embedding] with the table: scaled cosines [..., vocab or choices]."""
-        table = self.embedding_table()
-        table = table if word_ids is None else table[word_ids]
-        return self.log_scale.exp() * vectors @ table.T
+        return self.log_scale.exp() * vectors @ self.embedding_table(word_ids).T
 
     @torch.no_grad()
     def decode_ids(self, codes: Tensor) -> Tensor:
@@ -284,28 +281,6 @@ class TextAdversary(nn.Module):
         self.config = replace(self.config, bank_size=bank_size)
         self.bank_features = self.bank_features.new_zeros(bank_size, self.config.encoder.feature_dim)
         return self
-
-
-def _zeros_like(module: Module) -> Module:
-    """Turn a module on the meta device into one with zeros on the default device."""
-    module.to_empty(device=torch.get_default_device())
-    with torch.no_grad():
-        for parameter in module.parameters():
-            parameter.zero_()
-    return module
-
-
-def _initialise_layers(module: nn.Module, generator: torch.Generator) -> None:
-    """Draw weights and biases as torch does by itself, uniform within 1 / sqrt(fan in), but from a generator."""
-    for layer in module.modules():
-        if isinstance(layer, nn.GroupNorm):
-            nn.init.ones_(layer.weight)
-            nn.init.zeros_(layer.bias)
-        elif isinstance(layer, nn.Linear | nn.Conv1d | nn.ConvTranspose1d):
-            bound = 1 / math.sqrt(layer.weight[0].numel())
-            nn.init.uniform_(layer.weight, -bound, bound, generator=generator)
-            if layer.bias is not None:
-                nn.init.uniform_(layer.bias, -bound, bound, generator=generator)
 
 
 def _read_json(path: Path, kind: type[Json]) -> Json:

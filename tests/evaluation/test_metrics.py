@@ -97,7 +97,7 @@ def test_no_results_give_no_rates() -> None:
         replace(SUCCESS, adversarial=None),
         replace(RIGHT, prediction=None),
         replace(RIGHT, status="skipped"),
-        replace(RIGHT, status="done"),
+        replace(RIGHT, status="done"),  # type: ignore[arg-type]
     ],
 )
 def test_a_line_that_contradicts_itself_is_refused(line: AttackResult) -> None:

@@ -8,6 +8,8 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
+from textsem.latent.initialisation import materialise
+
 __all__ = ["RecognitionConfig", "RecognitionNetwork", "recognition_fit"]
 
 
@@ -47,12 +49,7 @@ class RecognitionNetwork(nn.Module):
         super().__init__()
         self.config = config
         sizes = (config.noise_dim, *config.hidden, config.num_parameters)
-        # Built on the meta device, where torch's own initialisation draws nothing from the global generator.
-        self.layers = nn.ModuleList(nn.Linear(i, o, device="meta") for i, o in pairwise(sizes))
-        self.to_empty(device=torch.get_default_device())
-        with torch.no_grad():
-            for parameter in self.parameters():
-                parameter.zero_()
+        self.layers = materialise(nn.ModuleList(nn.Linear(i, o, device="meta") for i, o in pairwise(sizes)))
 
     def initialise(self, initial: Tensor, generator: torch.Generator) -> "RecognitionNetwork":
         """Start with particles of standard deviation ``spread`` around one weight vector; return self.

@@ -1,0 +1,36 @@
+"""First weights of networks: drawn from a generator of the caller's, never from torch's global one."""
+
+import math
+from typing import TypeVar
+
+import torch
+from torch import nn
+
+__all__ = ["draw_layers", "materialise"]
+
+Module = TypeVar("Module", bound=nn.Module)
+
+
+def materialise(module: Module) -> Module:
+    """Turn a module built on the meta device into one with zeros on the default device; return it.
+
+    On the meta device torch's own initialisation draws nothing from the global generator.
+    """
+    module.to_empty(device=torch.get_default_device())
+    with torch.no_grad():
+        for parameter in module.parameters():
+            parameter.zero_()
+    return module
+
+
+def draw_layers(module: nn.Module, generator: torch.Generator) -> None:
+    """Draw weights and biases as torch does by itself, uniform within 1 / sqrt(fan in), but from a generator."""
+    for layer in module.modules():
+        if isinstance(layer, nn.GroupNorm):
+            nn.init.ones_(layer.weight)
+            nn.init.zeros_(layer.bias)
+        elif isinstance(layer, nn.Linear | nn.Conv1d | nn.ConvTranspose1d):
+            bound = 1 / math.sqrt(layer.weight[0].numel())
+            nn.init.uniform_(layer.weight, -bound, bound, generator=generator)
+            if layer.bias is not None:
+                nn.init.uniform_(layer.bias, -bound, bound, generator=generator)
