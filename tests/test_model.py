@@ -112,6 +112,53 @@ def test_features_are_read_though_they_are_as_wide_as_codes() -> None:
     assert not torch.equal(model.perturb(codes, features, theta_adv), model.perturb(codes, 2 * features, theta_adv))
 
 
+def perturbed(model: TextAdversary, labels: torch.Tensor | None) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(0)
+    codes, features = torch.randn(3, 4, LATENT, generator=generator), torch.randn(4, FEATURES, generator=generator)
+    _, theta_adv = model.draw_particles(3, torch.Generator().manual_seed(0))
+    return model.perturb(codes, features, theta_adv, labels)
+
+
+@pytest.mark.parametrize("config", [TINY_CONFIG, features_config()])
+def test_labels_change_nothing_until_their_shifts_do(config: TextAdversaryConfig) -> None:
+    model = build_tiny_adversary(config)
+    labels, others = torch.tensor([0, 1, 2, 0]), torch.tensor([0, 1, 2, 1])
+    before = perturbed(model, None)
+    assert model.tell_labels() is model
+    assert model.config.perturbation_condition == "label"
+    assert torch.equal(perturbed(model, labels), before)
+    with torch.no_grad():
+        model.label_shift[1] = 1.0
+    assert torch.equal(perturbed(model, labels)[:, [0, 2, 3]], before[:, [0, 2, 3]])
+    assert not torch.equal(perturbed(model, labels)[:, 1], before[:, 1])
+    assert not torch.equal(perturbed(model, others)[:, 3], before[:, 3])
+
+
+def test_condition_adds_the_shift_of_each_rows_label() -> None:
+    model = build_tiny_adversary(replace(TINY_CONFIG, perturbation_condition="label"))
+    with torch.no_grad():
+        model.label_shift.copy_(torch.tensor([[1.0], [20.0], [300.0]]).expand(3, LATENT))
+    found = model.condition(torch.zeros(2, 3, LATENT), torch.tensor([2, 0, 1]))
+    assert torch.equal(found, torch.tensor([300.0, 1.0, 20.0])[None, :, None].expand(2, 3, LATENT))
+
+
+def test_labels_are_asked_for_only_where_they_are_read(tiny_adversary: TextAdversary) -> None:
+    assert torch.equal(perturbed(tiny_adversary, torch.tensor([0, 1, 2, 0])), perturbed(tiny_adversary, None))
+    with pytest.raises(ValueError, match="expected labels for an adversary whose E' is conditioned on them, got None"):
+        perturbed(build_tiny_adversary().tell_labels(), None)
+
+
+def test_told_adversary_comes_back_from_its_folder(tmp_path: Path) -> None:
+    model = build_tiny_adversary().tell_labels()
+    with torch.no_grad():
+        model.label_shift.copy_(torch.randn(3, LATENT, generator=torch.Generator().manual_seed(4)))
+    model.save_pretrained(tmp_path, dtype=torch.float32)
+    loaded = TextAdversary.from_pretrained(tmp_path)
+    assert loaded.config == model.config
+    labels = torch.tensor([0, 1, 2, 0])
+    assert torch.equal(perturbed(loaded, labels), perturbed(model, labels))
+
+
 def test_particles_come_from_one_xi_and_the_generator_alone(tiny_adversary: TextAdversary) -> None:
     first, second = (tiny_adversary.draw_particles(3, torch.Generator().manual_seed(0)) for _ in range(2))
     assert all(torch.equal(a, b) for a, b in zip(first, second, strict=True))
@@ -269,6 +316,7 @@ def test_config_survives_a_json_round_trip(config: TextAdversaryConfig) -> None:
         ({"max_length": 9}, "expected encoder.length of 10, as the other parts say, got 7"),
         ({"perturbation_input": "features"}, "expected particle_adv.in_dim of 14, as the other parts say, got 12"),
         ({"perturbation_input": "words"}, "expected perturbation_input code or features, got 'words'"),
+        ({"perturbation_condition": "class"}, "expected perturbation_condition none or label, got 'class'"),
     ],
 )
 def test_parts_that_do_not_fit_are_refused(change: dict[str, object], message: str) -> None:
@@ -286,3 +334,11 @@ def test_resized_bank_is_empty_and_of_the_size_that_the_config_says() -> None:
     assert model.resize_bank(5) is model
     assert model.config.bank_size == 5
     assert torch.equal(model.bank_features, torch.zeros(5, model.config.encoder.feature_dim))
+
+
+def test_resized_bank_comes_back_from_its_folder(tmp_path: Path) -> None:
+    model = build_tiny_adversary().resize_bank(5)
+    model.bank_features.fill_(0.5)
+    model.save_pretrained(tmp_path)
+    loaded = TextAdversary.from_pretrained(tmp_path)
+    assert torch.equal(loaded.bank_features, torch.full((5, FEATURES), 0.5))

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from tests.builders import MAX_LENGTH, TINY_SENTENCES, build_tiny_adversary
+from tests.builders import LATENT, MAX_LENGTH, TINY_SENTENCES, build_tiny_adversary
 from textsem.attacks.candidates import Candidate, CandidateSource
 from textsem.attacks.codes import DIRECTIONS
 from textsem.attacks.manifold import ManifoldConfig, ManifoldSource
@@ -62,6 +62,20 @@ def test_pair_gets_the_same_whatever_its_batch(tiny_adversary: TextAdversary) ->
     for i in range(4):
         assert source.propose(TINY_SENTENCES[i : i + 1], [2], SEEDS[i : i + 1], 40) == together[i : i + 1]
     assert source.propose([], [], [], 40) == []
+
+
+def test_adversary_that_is_told_the_label_proposes_by_it() -> None:
+    model = build_tiny_adversary().tell_labels()
+
+    def proposals(label: int) -> list[list[Candidate]]:
+        source = ManifoldSource(model, ManifoldConfig(num_particles=3, num_neighbours=4, noise_weights=(0.0,)))
+        return source.propose(TINY_SENTENCES, [label] * 4, SEEDS, 40)
+
+    assert proposals(0) == proposals(1)
+    with torch.no_grad():
+        model.label_shift[1].copy_(3 * torch.randn(LATENT, generator=torch.Generator().manual_seed(0)))
+    assert proposals(0) == proposals(2)
+    assert proposals(0) != proposals(1)
 
 
 def test_seeds_decide_alone(tiny_adversary: TextAdversary) -> None:

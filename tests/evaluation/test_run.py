@@ -10,7 +10,7 @@ from textsem.data.nli import load_nli
 from textsem.decoders.transpose_cnn import TransposeCNNDecoderConfig
 from textsem.encoders.cnn import CNNEncoderConfig
 from textsem.evaluation.codes import measure_codes
-from textsem.evaluation.results import read_results
+from textsem.evaluation.results import ResultsWriter, read_results
 from textsem.evaluation.run import FILE_NAMES, AttackSnliConfig, attack_snli
 from textsem.latent.manifold import latent_noise_level
 from textsem.latent.particles import ParticleConfig
@@ -125,6 +125,47 @@ def test_controls_run_and_report_no_latent_noise(into: Into, candidates_from: st
     assert summary["settings"]["candidates_from"] == candidates_from
     assert summary["latent_noise"] is None
     assert summary["first_error"] is None
+
+
+def test_first_sentence_names_a_control_that_is_not_beaten(into: Into) -> None:
+    control = replace(into("control"), candidates_from="clean")
+    attack_snli(control)
+    alone = attack_snli(into("run"))
+    said = attack_snli(replace(into("run"), controls=(control.output,)))
+    assert said["headline"].startswith("The method is not above its control")
+    assert "clean" in said["headline"]
+    assert (said["successes"], said["attacked"]) == (alone["successes"], alone["attacked"])
+
+    # The same control without a success, written by hand.
+    path = Path(control.output, "results.jsonl")
+    lost = [
+        replace(r, status="failed", adversarial=None, adversarial_prediction=None, distance=None, edits=None)
+        if r.status == "success"
+        else r
+        for r in read_results(path)
+    ]
+    path.unlink()
+    with ResultsWriter(path) as writer:
+        writer.write(lost)
+    beaten = attack_snli(replace(into("run"), controls=(control.output,)))
+    assert beaten["headline"] == alone["headline"].removesuffix(".") + ", above every control."
+
+
+def test_controls_reach_the_report(config: AttackSnliConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[dict[str, object]] = []
+    monkeypatch.setattr("textsem.evaluation.run.write_report", lambda *args, **kwargs: written.append(kwargs))
+    control = replace(config, output=str(tmp_path / "clean"), candidates_from="clean")
+    summary = attack_snli(control)
+    attack_snli(replace(config, output=str(tmp_path / "run"), controls=(control.output,)))
+    assert written[0]["controls"] is None
+    rates = {name: metrics["attack_success_rate"] for name, metrics in written[1]["controls"].items()}  # type: ignore[attr-defined]
+    assert rates == {"clean": summary["attack_success_rate"]}
+
+
+def test_control_on_other_pairs_is_refused(into: Into) -> None:
+    attack_snli(replace(into("short"), candidates_from="clean", limit=5))
+    with pytest.raises(ValueError, match=r"expected a control on the same pairs and target in .*short, got other ones"):
+        attack_snli(replace(into("run"), controls=(into("short").output,)))
 
 
 @pytest.mark.parametrize("num_lines", [0, 1, 25])

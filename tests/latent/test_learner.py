@@ -425,6 +425,55 @@ def test_training_reconstructs_and_gbsm_alone_moves_the_codes() -> None:
     assert (codes_adv - codes).abs().mean().item() > 1e-3
 
 
+class ConditionedProblem(ToyProblem):
+    """E' is told the first number of x by a learned shift."""
+
+    def __init__(self, shift: float = 0.0) -> None:
+        super().__init__()
+        self.shift = nn.Parameter(torch.full((D,), shift, dtype=DOUBLE))
+        self.read: list[Tensor] = []
+
+    def condition(self, inputs: Tensor, batch: Tensor) -> Tensor:
+        self.read.append(inputs)
+        return inputs + batch[:, :1] * self.shift
+
+    def parameter_groups(self) -> Mapping[str, Sequence[nn.Parameter]]:
+        return {**super().parameter_groups(), "condition": [self.shift]}
+
+
+@pytest.mark.parametrize("source", ["code", "features"])
+def test_condition_reads_what_e_adv_reads_as_a_constant(source: str) -> None:
+    learner, problem = make_learner(perturbation_input=source), ConditionedProblem()
+    one_update(learner, problem, phase="clean")
+    assert problem.read == []
+    one_update(learner, problem)
+    (inputs,) = problem.read
+    features = problem.features(BATCH)
+    codes = learner.particles(learner.recognition(start(learner)[1]), features)
+    torch.testing.assert_close(inputs, (codes if source == "code" else features).detach())
+    assert not inputs.requires_grad
+
+
+def test_condition_of_zero_changes_no_loss_and_another_one_the_perturbed_half_alone() -> None:
+    plain, zero, shifted = (
+        one_update(make_learner(), problem).losses
+        for problem in (ToyProblem(), ConditionedProblem(), ConditionedProblem(0.5))
+    )
+    assert zero == plain
+    assert shifted["reconstruction"] == plain["reconstruction"]
+    assert shifted["fit"] == plain["fit"]
+    assert shifted["reconstruction_adv"] != plain["reconstruction_adv"]
+    assert shifted["fit_adv"] != plain["fit_adv"]
+
+
+def test_condition_learns_from_the_perturbed_loss_at_the_rate_of_eta_adv() -> None:
+    learner, problem = make_learner(recognition_rate_adv=3e-3), ConditionedProblem()
+    assert not any(p is problem.shift for p, _ in one_update(learner, problem, phase="clean").outer)
+    run(learner, problem, phase="perturbed", batches=1)
+    # Adam's first steps are as long as its rate; three inner updates may not all point one way.
+    assert 1e-3 < problem.shift.abs().max().item() <= 9.1e-3
+
+
 class _Sealed(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, rows: Tensor) -> Tensor:

@@ -54,7 +54,7 @@ def test_every_option_reaches_its_field(script: ModuleType, configs: list[Attack
     line = (
         "--data d --split dev --limit 0 --target t --access label --max-queries 7 --model m --candidates-from clean "
         "--output o --resume --seed 5 --device cpu --batch-size 8 --label-order contradiction neutral entailment "
-        "--eps 1.5 --max-edits 2 --num-candidates 9 --particles 10"
+        "--eps 1.5 --max-edits 2 --num-candidates 9 --particles 10 --controls one two"
     )
     assert script.main(line.split()) == 0
     assert configs == [
@@ -77,6 +77,7 @@ def test_every_option_reaches_its_field(script: ModuleType, configs: list[Attack
             max_edits=2,
             num_candidates=9,
             num_particles=10,
+            controls=("one", "two"),
         )
     ]
 
