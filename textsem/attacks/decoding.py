@@ -61,4 +61,4 @@ def _most_similar(table: Tensor, vectors: Tensor) -> Tensor:
     words = table.T.bfloat16()
     rows = vectors.flatten(0, -2).bfloat16().split(BLOCK)
     best = torch.cat([torch.from_numpy((part @ words).float().numpy().argmax(axis=-1)) for part in rows])
-    return best.unflatten(0, vectors.shape[:-1])
+    return best.reshape(vectors.shape[:-1])
