@@ -97,10 +97,7 @@ class ManifoldSource:
         model, original = self.model, tokenize(hypothesis)
         ids = encode_sentences([original.words], vocabulary=model.vocabulary, max_length=model.config.max_length)
         codes = self.moved_codes(ids, torch.tensor([label]), [seed], num_candidates)[0]
-        if self.config.direction == "reconstruction":
-            decoded = model.decode_ids(codes)
-        else:
-            decoded = decode_few_edits(self._table, model.decoder(codes), ids[0], self._max_edits(num_candidates))
+        decoded = self.decode(codes, ids[0])
         return candidates_from_ids(original, ids[0], decoded, vocabulary=model.vocabulary, table=self._table)
 
     def moved_codes(self, ids: Tensor, labels: Tensor, seeds: Sequence[int], num_candidates: int) -> Tensor:
@@ -111,6 +108,17 @@ class ManifoldSource:
         batch = self._code_batch(clean, adversarial, seeds, num_candidates)
         directions = DIRECTIONS[self.config.direction](batch)
         return move_codes(batch.of_particle(clean), directions, self._scales(num_candidates))
+
+    def decode(self, codes: Tensor, ids: Tensor) -> Tensor:
+        """Return the words, ids [candidates, length], of one hypothesis' moved codes [candidates, latent].
+
+        Args:
+            codes: From ``moved_codes``.
+            ids: The hypothesis, [length].
+        """
+        if self.config.direction == "reconstruction":
+            return self.model.decode_ids(codes)
+        return decode_few_edits(self._table, self.model.decoder(codes), ids, self._max_edits(len(codes)))
 
     def _code_batch(self, clean: Tensor, adversarial: Tensor, seeds: Sequence[int], num_candidates: int) -> CodeBatch:
         config, (M, _, d) = self.config, clean.shape
