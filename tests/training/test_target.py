@@ -7,11 +7,12 @@ import pytest
 import torch
 
 from textsem.targets.attention import AttentionConfig
-from textsem.targets.loading import load_target
+from textsem.targets.loading import build_word_level_target, load_target
 from textsem.targets.paper_mlp import PaperMLPConfig
 from textsem.targets.word_level import WordLevelTarget
+from textsem.text.vocabulary import UNKNOWN_ID
 from textsem.training.checkpoint import TRAINING_STATE_FILE
-from textsem.training.labelled_pairs import accuracy
+from textsem.training.labelled_pairs import accuracy, build_vocabulary
 from textsem.training.target import TargetTrainingConfig, _Run, train_target
 from textsem.training.target_report import RunDescription
 
@@ -139,6 +140,19 @@ def test_folder_has_model_card_metrics_and_curve(tmp_path: Path) -> None:
     assert (tmp_path / "curve.png").read_bytes().startswith(b"\x89PNG")
     loaded = load_target(str(tmp_path))
     assert torch.equal(loaded.predict(DEV.premises, DEV.hypotheses), target.predict(DEV.premises, DEV.hypotheses))
+
+
+def test_word_vectors_from_co_occurrence_spread_as_random_ones_and_make_like_words_alike(tmp_path: Path) -> None:
+    target = build_word_level_target(NETWORK, build_vocabulary(TRAIN, max_words=100))
+    run = _Run(target, TRAIN, CONFIG, tmp_path, settings={}, checkpoint_every=1)
+    spread = target.embedding.weight.std()
+    run.start_from_co_occurrence(TRAIN)
+    vectors = target.embedding.weight.detach()
+    assert torch.equal(vectors[:UNKNOWN_ID], torch.zeros(UNKNOWN_ID, 8))
+    torch.testing.assert_close(vectors.std(), spread.detach())
+    dog, cat, is_ = (vectors[target.vocabulary.ids[word]] for word in ("dog", "cat", "is"))
+    assert torch.cosine_similarity(dog, cat, dim=0) > 0.9
+    assert torch.cosine_similarity(dog, is_, dim=0) < 0.5
 
 
 def test_callers_random_state_is_left_alone(tmp_path: Path) -> None:

@@ -19,11 +19,12 @@ from textsem.targets.loading import (
     save_word_level_target,
 )
 from textsem.targets.word_level import WordLevelTarget, pad_ids
+from textsem.text.embeddings import cooccurrence_embeddings
+from textsem.text.tokenization import tokenize
 from textsem.text.vocabulary import UNKNOWN_ID
 from textsem.training.checkpoint import load_training_state, save_training_state
 from textsem.training.labelled_pairs import LabelledPairs, accuracy, build_vocabulary, epoch_batches
 from textsem.training.target_report import RunDescription, write_card, write_curve, write_metrics
-from textsem.training.word_vectors import co_occurrence_vectors
 
 __all__ = ["LabelledPairs", "TargetTrainingConfig", "train_target"]
 
@@ -181,10 +182,15 @@ class _Run:
         self.progress = _Progress(**extra["progress"])
 
     def start_from_co_occurrence(self, train: LabelledPairs) -> None:
-        """Replace the random word vectors, scaled so that their entries spread as before."""
+        """Replace the random word vectors, scaled so that their entries spread as before; a sentence counts once."""
         weight = self.target.embedding.weight
-        sentences = (*train.premises, *train.hypotheses)
-        vectors = co_occurrence_vectors(sentences, self.target.vocabulary, embedding_dim=weight.shape[1])
+        vectors = cooccurrence_embeddings(
+            [tokenize(sentence).words for sentence in dict.fromkeys((*train.premises, *train.hypotheses))],
+            vocabulary=self.target.vocabulary,
+            dim=weight.shape[1],
+            generator=torch.Generator().manual_seed(self.config.seed),
+        ).to(weight)
+        vectors[:UNKNOWN_ID] = 0.0  # pad, start and end stand for no word of a target
         with torch.no_grad():
             weight.copy_(vectors * (weight.std() / vectors.std()))
 
