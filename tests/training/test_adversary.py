@@ -92,22 +92,6 @@ def test_runs_without_a_surrogate_resume_exactly_too(
     assert_same(everything(resumed), everything(expected))
 
 
-def test_surrogate_that_was_never_warmed_up_resumes_exactly_too(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Without a fit before its first use, a surrogate fresh from its constructor would still have dropout."""
-    config = replace(CONFIG, reconstruction_steps=0, manifold_steps=0, surrogate_warmup_steps=0, surrogate_steps=0)
-    expected = build_run(tmp_path / "whole", config)
-    train_adversary(expected, checkpoint_every=1)
-    with monkeypatch.context() as patch:
-        kill_at(2, patch)
-        with pytest.raises(Killed):
-            train_adversary(build_run(tmp_path, config), checkpoint_every=1)
-    resumed = build_run(tmp_path, config)
-    train_adversary(resumed, is_resumed=True, checkpoint_every=1)
-    assert_same(everything(resumed), everything(expected))
-
-
 def test_run_stopped_by_the_clock_is_resumed_exactly(whole: dict[str, Any], tmp_path: Path) -> None:
     """Metrics too: what was summed up before the stop is kept."""
     stopped = build_run(tmp_path)

@@ -80,8 +80,9 @@ def test_presets_survive_a_round_trip_through_json(name: str) -> None:
 
 @pytest.mark.parametrize("name", RATES)
 def test_every_rate_is_a_field_of_its_own(name: str) -> None:
+    values: dict[str, Any] = {name: 0.123}
     before = asdict(LearnerConfig())
-    after = json.loads(json.dumps(asdict(replace(LearnerConfig(), **{name: 0.123}))))
+    after = json.loads(json.dumps(asdict(LearnerConfig(**values))))
     assert {key for key in before if before[key] != after[key]} == {name}
     assert after[name] == 0.123
 
@@ -93,7 +94,12 @@ def test_no_rate_is_missing_from_the_list() -> None:
 
 
 def test_adam_has_each_of_its_rates(tmp_path: Path) -> None:
-    rates = {"recognition_rate": 1e-1, "recognition_rate_adv": 1e-2, "extractor_rate": 1e-3, "decoder_rate": 1e-4}
+    rates: dict[str, Any] = {
+        "recognition_rate": 1e-1,
+        "recognition_rate_adv": 1e-2,
+        "extractor_rate": 1e-3,
+        "decoder_rate": 1e-4,
+    }
     run = build_run(tmp_path, replace(CONFIG, learner=replace(CONFIG.learner, **rates)))
     assert [group["lr"] for group in run.optimizer.param_groups] == list(rates.values())
     first = [group["params"][0] for group in run.optimizer.param_groups]

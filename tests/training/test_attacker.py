@@ -145,7 +145,7 @@ def test_gradient_of_the_target_needs_gradient_access() -> None:
     config = replace(CONFIG, adversarial_gradient="target")
     for access in ("score", "label"):
         with pytest.raises(ValueError, match=f"expected gradient access.*got {access} access to WordLevelTarget"):
-            attacker_for(MeteredTarget(word_level(), access=access), config)  # type: ignore[arg-type]
+            attacker_for(MeteredTarget(word_level(), access=access), config)
 
 
 class HuggingFaceStyle:

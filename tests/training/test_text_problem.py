@@ -73,7 +73,7 @@ class Unflatten(nn.Module):
     """Its inverse as a decoder."""
 
     def forward(self, codes: Tensor) -> Tensor:
-        return codes.unflatten(-1, (LENGTH, EMBEDDING))
+        return codes.reshape(*codes.shape[:-1], LENGTH, EMBEDDING)
 
 
 @pytest.fixture
@@ -253,7 +253,7 @@ def test_parameter_groups_hold_every_weight_but_those_of_the_recognition_network
 
 def test_mixed_precision_gives_float32_outputs_close_to_full_precision(batch: TextBatch) -> None:
     model = build_tiny_adversary(replace(TINY_CONFIG, bank_size=1))
-    full, mixed = (TextProblem(model, all_words(44), precision=name) for name in ("float32", "bfloat16"))  # type: ignore[arg-type]
+    full, mixed = (TextProblem(model, all_words(44), precision=name) for name in ("float32", "bfloat16"))
     a, b = full.features(batch), mixed.features(batch)
     codes = torch.randn(3, 12, generator=generator())
     c, d = full.decode(codes).vectors, mixed.decode(codes).vectors

@@ -253,7 +253,7 @@ class AdversaryRun:
         with torch.no_grad():
             rows = order[torch.arange(self.model.config.bank_size) % len(order)]
             self.model.bank_features.copy_(
-                torch.cat([self.model.features(ids.to(self.device)) for ids in self.pair_ids[rows].split(256)])
+                torch.cat([self.model.features(ids.to(self.device)) for ids in torch.split(self.pair_ids[rows], 256)])
             )
 
 

@@ -98,7 +98,7 @@ def run_adversary_job(job: AdversaryJob) -> Path:
     sentences = load_sentences(sources, split=job.split, held_out=held_out).sentences
     model = _model(job, sentences, config).to(job.device)
     attacker = _attacker(job, model, pairs, config) if config.adversarial_steps else None
-    identity = {"target": job.target, "access": job.access} if attacker else {}
+    identity: dict[str, Any] = {"target": job.target, "access": job.access} if attacker else {}
     identity |= {"start_from": job.start_from, "fresh_particles": job.fresh_particles}
     run = AdversaryRun(model, sentences, pairs, config, job.output, attacker=attacker, identity=identity)
     train_adversary(run, is_resumed=job.resume, checkpoint_every=job.checkpoint_every, max_minutes=job.max_minutes)

@@ -116,7 +116,8 @@ class EvolutionTerm:
         def asked(codes: Tensor) -> Tensor:
             hypotheses = decoded_texts(self.model, problem.hard_words(problem.decode(codes)).flatten(0, 1))
             answers = self.target.predict(list(batch.premises) * len(codes), hypotheses).to(codes)
-            return self.loss(answers.clamp_min(1e-6).log(), labels.repeat(len(codes))).unflatten(0, codes.shape[:2])
+            losses = self.loss(answers.clamp_min(1e-6).log(), labels.repeat(len(codes)))
+            return losses.reshape(codes.shape[:2])
 
         codes = outputs.codes
         value = asked(codes.detach()[None])[0]

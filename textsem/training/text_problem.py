@@ -172,7 +172,8 @@ class TextProblem:
         """Re-embed the most likely words and return their features [..., batch, feature] (Algorithm 1, line 5)."""
         lead = outputs.vectors.shape[:-2]
         with self._autocast():
-            return self.model.features(self.hard_words(outputs).flatten(0, -2)).float().unflatten(0, lead)
+            features = self.model.features(self.hard_words(outputs).flatten(0, -2)).float()
+        return features.reshape(*lead, -1)
 
     def hard_words(self, outputs: DecodedText) -> Tensor:
         """Return the most likely words, pads after the end symbol, ids [..., batch, length]."""
@@ -186,7 +187,7 @@ class TextProblem:
         logits = self.logits(outputs.vectors[..., mask, :])
         target = self.words.position[batch.ids[mask]].expand(logits.shape[:-1])
         losses = nn.functional.cross_entropy(logits.flatten(0, -2), target.flatten(), reduction="none")
-        losses = losses.unflatten(0, logits.shape[:-1])
+        losses = losses.reshape(logits.shape[:-1])
         per_token = outputs.vectors.new_zeros(outputs.vectors.shape[:-1])
         per_token[..., mask] = losses
         return per_token.sum(dim=-1) / mask.sum(dim=-1)
@@ -195,7 +196,7 @@ class TextProblem:
         """Return the L2 distance of expected embeddings to those of x, [..., batch] (reading 20)."""
         mask = batch.ids != PAD_ID
         probabilities = self.logits(outputs.vectors[..., mask, :]).softmax(dim=-1)
-        expected = probabilities @ self.model.embedding_table()[self.words.ids]
+        expected = probabilities @ self.model.embedding_table(self.words.ids)
         difference = outputs.vectors.new_zeros(outputs.vectors.shape)
         difference[..., mask, :] = expected - self.model.embed(batch.ids)[mask]
         return l2(difference.flatten(start_dim=-2))
