@@ -8,8 +8,7 @@ import pytest
 from tests.training.toys import CONFIG, build_run
 from textsem.latent.configuration import LearnerConfig
 from textsem.model import TextAdversaryConfig
-from textsem.text.vocabulary import SPECIAL_WORDS
-from textsem.training.adversary_config import PRESETS, AdversaryTrainingConfig, preset, vocabulary_size
+from textsem.training.adversary_config import PRESETS, AdversaryTrainingConfig, preset
 
 RATES = (
     "svgd_step",
@@ -111,7 +110,3 @@ def test_adam_has_each_of_its_rates(tmp_path: Path) -> None:
 def test_unknown_preset_is_refused() -> None:
     with pytest.raises(ValueError, match=r"expected a preset among \['base', 'paper', 'plain'\], got 'large'"):
         preset("large")
-
-
-def test_vocabulary_counts_the_special_symbols() -> None:
-    assert vocabulary_size(AdversaryTrainingConfig(max_words=7)) == 7 + len(SPECIAL_WORDS)

@@ -9,7 +9,6 @@ from textsem.latent.configuration import LearnerConfig
 from textsem.latent.objective import FoolingLoss
 from textsem.latent.particles import ParticleConfig
 from textsem.model import TextAdversaryConfig
-from textsem.text.vocabulary import SPECIAL_WORDS
 
 __all__ = ["PRESETS", "AdversaryTrainingConfig", "Preset", "preset"]
 
@@ -142,8 +141,3 @@ def preset(name: str) -> Preset:
     if name not in PRESETS:
         raise ValueError(f"expected a preset among {sorted(PRESETS)}, got {name!r}")
     return PRESETS[name]
-
-
-def vocabulary_size(config: AdversaryTrainingConfig) -> int:
-    """Return the most ids a vocabulary of this training has, special symbols included."""
-    return config.max_words + len(SPECIAL_WORDS)
