@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from tests.builders import LATENT, TINY_SENTENCES, build_tiny_adversary
-from textsem.attacks.codes import DIRECTIONS, CodeBatch, local_neighbours, move_codes, pair_noise, unit
+from textsem.attacks.codes import DIRECTIONS, ISOTROPIC_SHARE, CodeBatch, local_neighbours, move_codes, pair_noise, unit
 from textsem.attacks.manifold import ManifoldConfig, ManifoldSource
 from textsem.model import TextAdversary
 from textsem.text.batches import encode_sentences
@@ -65,10 +65,20 @@ def test_adversarial_direction_without_noise_is_the_move_of_its_particle() -> No
     torch.testing.assert_close(DIRECTIONS["adversarial"](batch), move / move.norm(dim=-1, keepdim=True))
 
 
-def test_adversarial_noise_is_mixed_and_is_as_long_as_its_weight_says() -> None:
-    batch = code_batch(noise_weight=0.7)
+def test_adversarial_noise_favours_the_ways_to_neighbours_that_lead_where_e_prime_does() -> None:
+    batch = code_batch(noise_weight=1e6)  # the move itself does not show beside so much noise
     move = unit(batch.of_particle(batch.adversarial - batch.clean))
-    torch.testing.assert_close(DIRECTIONS["adversarial"](batch), unit(move + 0.7 * DIRECTIONS["mixed"](batch)))
+    without = unit(DIRECTIONS["cone"](batch) + ISOTROPIC_SHARE * DIRECTIONS["isotropic"](batch))
+    agreement = (DIRECTIONS["adversarial"](batch) * move).sum(dim=-1)
+    assert agreement.mean() > (without * move).sum(dim=-1).mean() + 0.05
+
+
+def test_adversarial_noise_is_as_long_as_its_weight_says() -> None:
+    move = unit(code_batch().of_particle(code_batch().adversarial - code_batch().clean))
+    noise = DIRECTIONS["adversarial"](code_batch(noise_weight=1e6))
+    torch.testing.assert_close(
+        DIRECTIONS["adversarial"](code_batch(noise_weight=0.7)), unit(move + 0.7 * noise), atol=1e-4, rtol=0
+    )
 
 
 def test_clean_directions_stay_between_the_particles() -> None:

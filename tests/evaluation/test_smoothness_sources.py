@@ -40,6 +40,7 @@ def measure(model: TextAdversary, sentences: list[str] = SENTENCES, **options: o
         "num_particles": 3,
         "seed": 4,
         "scales": GRID,
+        "noise_weight": 1.0,
         **options,
     }
     return measure_sources(model, sentences, **settings)  # type: ignore[arg-type]

@@ -59,6 +59,6 @@ def _most_similar(table: Tensor, vectors: Tensor) -> Tensor:
     torch does on a processor.
     """
     words = table.T.bfloat16()
-    rows = vectors.flatten(0, -2).bfloat16().split(BLOCK)
+    rows = torch.split(vectors.flatten(0, -2).bfloat16(), BLOCK)
     best = torch.cat([torch.from_numpy((part @ words).float().numpy().argmax(axis=-1)) for part in rows])
     return best.reshape(vectors.shape[:-1])

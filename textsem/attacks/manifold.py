@@ -16,6 +16,9 @@ from textsem.text.tokenization import tokenize
 
 __all__ = ["ManifoldConfig", "ManifoldSource"]
 
+# Codes that are not moved differ by their particle alone: so many draws a particle meet nearly all of them.
+RECONSTRUCTIONS = 4
+
 
 @dataclass(frozen=True)
 class ManifoldConfig:
@@ -42,7 +45,7 @@ class ManifoldConfig:
     num_scales: int = 3
     max_edits: int = 3
     num_neighbours: int = 64
-    noise_weights: tuple[float, ...] = (0.5, 1.0, 2.0, 4.0)
+    noise_weights: tuple[float, ...] = (1.5, 3.0, 6.0, 12.0)
 
     def __post_init__(self) -> None:
         """Check the ranges."""
@@ -96,6 +99,8 @@ class ManifoldSource:
     def _propose_one(self, hypothesis: str, label: int, seed: int, num_candidates: int) -> list[Candidate]:
         model, original = self.model, tokenize(hypothesis)
         ids = encode_sentences([original.words], vocabulary=model.vocabulary, max_length=model.config.max_length)
+        if self.config.direction == "reconstruction":
+            num_candidates = min(num_candidates, RECONSTRUCTIONS * self.config.num_particles)
         codes = self.moved_codes(ids, torch.tensor([label]), [seed], num_candidates)[0]
         decoded = self.decode(codes, ids[0])
         return candidates_from_ids(original, ids[0], decoded, vocabulary=model.vocabulary, table=self._table)

@@ -53,7 +53,7 @@ def measure_sources(
     seed: int,
     labels: Sequence[int] | None = None,
     sources: Sequence[str] = SOURCES,
-    noise_weight: float = 1.0,
+    noise_weight: float = 3.0,
     scales: Tensor | None = None,
 ) -> dict[str, Smoothness]:
     """Measure how well sentences read whose codes each source has moved until 1 to 3 words change.
