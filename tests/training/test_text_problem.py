@@ -182,13 +182,14 @@ def test_straight_through_words_are_hard_forward_and_a_softmax_backward(model: T
     ids, weights, mask = problem.straight_through_words(outputs, batch)
     assert ids.shape == weights.shape == (len(SENTENCES), LENGTH, NUM_CHOICES)
     assert mask.sum(dim=1).tolist() == [len(words) for words in SENTENCES]
-    first = nn.functional.one_hot(torch.zeros(1, dtype=torch.int64), NUM_CHOICES).float().expand_as(weights)
-    torch.testing.assert_close(weights, first)
+    first = nn.functional.one_hot(torch.zeros(1, dtype=torch.int64), NUM_CHOICES).float()
+    torch.testing.assert_close(weights, first * mask[..., None])
+    assert bool((ids[~mask] == PAD_ID).all())
     weighting = torch.randn(weights.shape, generator=generator())
     (found,) = torch.autograd.grad((weights * weighting).sum(), vectors)
     logits = (vectors @ model.embedding_table().T) * model.log_scale.exp()
     soft = (logits.gather(-1, ids) / RELAXATION_TEMPERATURE).softmax(dim=-1)
-    (expected,) = torch.autograd.grad((soft * weighting).sum(), vectors)
+    (expected,) = torch.autograd.grad((soft * weighting)[mask].sum(), vectors)
     torch.testing.assert_close(found, expected)
 
 
@@ -201,10 +202,11 @@ def test_first_choice_is_the_word_that_is_decoded(
     if num_negatives:
         words = sample_words(batch.ids, skewed(V), num_negatives=num_negatives, generator=generator())
     problem, outputs = TextProblem(model, words), random_outputs(20)
-    ids = problem.straight_through_words(outputs, TextBatch(batch.ids[:1].expand(20, -1)))[0]
+    ids, _, mask = problem.straight_through_words(outputs, TextBatch(batch.ids[:1].expand(20, -1)))
     hard = problem.hard_words(outputs)
-    before_end = hard != PAD_ID
-    assert torch.equal(ids[..., 0][before_end], hard[before_end])
+    is_read = mask & (hard != PAD_ID)
+    assert int(is_read.sum()) > 20
+    assert torch.equal(ids[..., 0][is_read], hard[is_read])
 
 
 def test_hard_words_are_those_of_the_model_with_pads_after_the_end(model: TextAdversary, batch: TextBatch) -> None:

@@ -178,7 +178,8 @@ class TextProblem:
     def hard_words(self, outputs: DecodedText) -> Tensor:
         """Return the most likely words, pads after the end symbol, ids [..., batch, length]."""
         with torch.no_grad(), self._autocast():
-            choice = self.model.word_logits(outputs.vectors, self.words.ids).argmax(dim=-1)
+            # As float32: in bfloat16 torch takes several times as long to find a maximum on a processor.
+            choice = self.model.word_logits(outputs.vectors, self.words.ids).float().argmax(dim=-1)
         return words_until_end(self.words.ids[choice])
 
     def reconstruction(self, outputs: DecodedText, batch: TextBatch) -> Tensor:
@@ -204,17 +205,24 @@ class TextProblem:
     def straight_through_words(self, outputs: DecodedText, batch: TextBatch) -> tuple[Tensor, Tensor, Tensor]:
         """Return the most likely words with a gradient: word ids, weights [batch, length, choices], mask.
 
+        Where no word stands, ids are pads and weights 0.
+
         Forward, the first choice has weight 1 and the others 0, since hard words are what the target will read;
         backward, the weights have the gradient of a softmax at ``RELAXATION_TEMPERATURE`` (straight-through estimate,
         Bengio et al. 2013): at temperature 1 a decoder that is sure of its words would pass next to none.
         """
         mask = (batch.ids != PAD_ID) & (batch.ids != END_ID)
         # Without the sampling correction, as in hard_words: it would lift rare words above the one that is decoded.
-        best, choice = self.model.word_logits(outputs.vectors, self.words.ids).topk(NUM_CHOICES, dim=-1)
+        vectors = outputs.vectors[..., mask, :]
+        best, choice = self.model.word_logits(vectors, self.words.ids).topk(NUM_CHOICES, dim=-1)
         soft = (best / RELAXATION_TEMPERATURE).softmax(dim=-1)
         hard = torch.zeros_like(soft)
         hard[..., 0] = 1.0
-        return self.words.ids[choice], hard + soft - soft.detach(), mask
+        shape = (*outputs.vectors.shape[:-1], NUM_CHOICES)
+        ids, weights = choice.new_full(shape, PAD_ID), soft.new_zeros(shape)
+        ids[..., mask, :] = self.words.ids[choice]
+        weights[..., mask, :] = hard + soft - soft.detach()
+        return ids, weights, mask
 
     def adversarial(self, outputs: DecodedText, batch: TextBatch) -> Tensor:
         """Return the second term of Eq. 6, [batch]; lower = more fooled.
