@@ -16,4 +16,6 @@ def test_layer_is_the_transposed_convolution_of_torch(kernel_size: int) -> None:
     with torch.autocast("cpu", torch.bfloat16):
         found, expected = layer(hidden), oracle(hidden)
     assert found.dtype == torch.bfloat16
-    torch.testing.assert_close(found, expected)
+    # The sum is rounded twice instead of once: half of bfloat16's 2^-7 each, at values of size 1.
+    assert float(expected.detach().abs().max()) < 2
+    torch.testing.assert_close(found, expected, atol=2**-7, rtol=0)

@@ -146,6 +146,7 @@ def _measure(config: BenchmarkConfig) -> dict[str, Any]:
             load_nli(config.data, split=config.split, limit=config.limit),
             num_candidates=config.num_candidates,
             threads=config.threads,
+            repeats=config.repeats,
             seed=config.seed,
         )
     if "update" in wanted:

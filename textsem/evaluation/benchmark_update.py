@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from textsem.evaluation.timing import time_calls
+from textsem.evaluation.timing import TICK, time_calls
 from textsem.latent.learner import Learner, train_batch
 from textsem.latent.posterior import sample_mixture
 from textsem.model import TextAdversary
@@ -29,7 +29,6 @@ from textsem.training.text_problem import (
 __all__ = ["MODES", "free_term", "gradient_bias", "snli_like_ids", "time_updates", "zipf_frequencies"]
 
 MODES = ("exact", "sampled")
-TICK = 1e-9  # seconds; a clock of processor time may not have moved
 # Words and punctuation marks of SNLI's hypotheses: mean and standard deviation, test split.
 MEAN_LENGTH, LENGTH_DEVIATION, SHORTEST = 8.3, 3.2, 3
 

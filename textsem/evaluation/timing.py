@@ -10,7 +10,9 @@ from statistics import median
 
 import torch
 
-__all__ = ["Timing", "import_seconds", "time_calls", "use_threads"]
+__all__ = ["TICK", "Timing", "import_seconds", "time_calls", "use_threads"]
+
+TICK = 1e-9  # seconds; a clock of processor time may not have moved
 
 
 @dataclass(frozen=True)
