@@ -1,4 +1,7 @@
-"""TextAdversary: shapes, the round trip through a folder, strictness, no hidden state."""
+"""TextAdversary: shapes, the round trip through a folder, strictness, no hidden state.
+
+Long because each way in which a folder can be broken is a case of its own.
+"""
 
 import json
 import shutil

@@ -1,4 +1,7 @@
-"""Algorithm 2 on a toy problem: a loop over particles as oracle, phases, choices, resumption."""
+"""Algorithm 2 on a toy problem: a loop over particles as oracle, phases, choices, resumption.
+
+Long because the toy problem and the naive reference step are shared by all of them.
+"""
 
 import copy
 import json

@@ -1,3 +1,8 @@
+"""The training loop: stages, batches, metrics, exact resumption.
+
+Long because resumption is cut in each stage, over one shared tiny run.
+"""
+
 import json
 from dataclasses import replace
 from pathlib import Path
