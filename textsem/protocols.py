@@ -5,11 +5,12 @@ Shapes are written with axis names: particles, batch, length, embedding, latent,
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Literal, Protocol, runtime_checkable
 
 from torch import Tensor
 
-__all__ = ["Access", "Decoder", "Encoder", "GradientTarget", "Target"]
+__all__ = ["Access", "CandidateRows", "Constraint", "Decoder", "Encoder", "GradientTarget", "Ranker", "Target"]
 
 Access = Literal["score", "label", "gradient"]
 
@@ -64,4 +65,58 @@ class GradientTarget(Target, Protocol):
             mask: True where a word stands, [batch, length].
             words: The surface word behind each index (lower case).
         """
+        ...
+
+
+@dataclass(frozen=True)
+class CandidateRows:
+    """Perturbed hypotheses of many pairs, one a row, beside what they stand for.
+
+    Args:
+        premises: One a row; never changed.
+        originals: The unchanged hypothesis of each row.
+        candidates: The perturbed hypothesis of each row.
+        labels: Gold label of each row's pair, as an index into the target's ``label_names``.
+    """
+
+    premises: Sequence[str]
+    originals: Sequence[str]
+    candidates: Sequence[str]
+    labels: Sequence[int]
+
+    def __post_init__(self) -> None:
+        """Check that all have a value for each row."""
+        sizes = [len(column) for column in (self.premises, self.originals, self.candidates, self.labels)]
+        if len(set(sizes)) != 1:
+            raise ValueError(f"expected as many premises as originals, candidates and labels, got {sizes}")
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return len(self.candidates)
+
+    def select(self, rows: Sequence[int]) -> "CandidateRows":
+        """Return some of the rows, in the order given."""
+        columns = (self.premises, self.originals, self.candidates)
+        return CandidateRows(*([column[i] for i in rows] for column in columns), labels=[self.labels[i] for i in rows])
+
+
+@runtime_checkable
+class Constraint(Protocol):
+    """A condition that a candidate must meet before it may cost a query."""
+
+    name: str
+
+    def accepts(self, rows: CandidateRows) -> Sequence[bool]:
+        """Return one answer a row: may the candidate stand for the original?  A row's answer is its own alone."""
+        ...
+
+
+@runtime_checkable
+class Ranker(Protocol):
+    """What decides which of a pair's candidates are asked first."""
+
+    name: str
+
+    def scores(self, rows: CandidateRows) -> Sequence[float]:
+        """Return one finite number a row; within a pair the highest is asked first."""
         ...

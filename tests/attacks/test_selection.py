@@ -3,8 +3,9 @@ from collections.abc import Sequence
 import pytest
 
 from tests.attacks.fakes import candidate
-from textsem.attacks.candidates import Candidate, Constraint
+from textsem.attacks.candidates import Candidate
 from textsem.attacks.selection import CandidateLimits, plain_form, rank_candidates, select_candidates
+from textsem.protocols import CandidateRows, Constraint
 
 ORIGINAL = "A man is sleeping."
 
@@ -18,9 +19,9 @@ class Refuses:
         self.word = word
         self.asked: list[tuple[str, str]] = []
 
-    def accepts(self, originals: Sequence[str], candidates: Sequence[str]) -> Sequence[bool]:
-        self.asked += zip(originals, candidates, strict=True)
-        return [self.word not in text.split() for text in candidates]
+    def accepts(self, rows: CandidateRows) -> Sequence[bool]:
+        self.asked += zip(rows.originals, rows.candidates, strict=True)
+        return [self.word not in text.split() for text in rows.candidates]
 
 
 def texts_of(
@@ -30,7 +31,7 @@ def texts_of(
     original: str = ORIGINAL,
 ) -> list[str]:
     limits = limits or CandidateLimits()
-    kept, _ = select_candidates([original], [proposals], limits=limits, constraints=constraints)
+    kept, _ = select_candidates(["p"], [original], [0], [proposals], limits=limits, constraints=constraints)
     return [c.text for c in kept[0]]
 
 
@@ -94,7 +95,14 @@ def test_constraints_see_only_what_is_left_before_them() -> None:
 def test_constraint_gets_each_pairs_own_original() -> None:
     constraint = Refuses("boy")
     proposals = [[candidate("a boy"), candidate("a cat")], [], [candidate("a dog")]]
-    kept, _ = select_candidates(["one", "two", "three"], proposals, limits=CandidateLimits(), constraints=[constraint])
+    kept, _ = select_candidates(
+        ["p", "q", "r"],
+        ["one", "two", "three"],
+        [0, 1, 2],
+        proposals,
+        limits=CandidateLimits(),
+        constraints=[constraint],
+    )
     assert constraint.asked == [("one", "a boy"), ("one", "a cat"), ("three", "a dog")]
     assert [[c.text for c in pair] for pair in kept] == [["a cat"], [], ["a dog"]]
 
@@ -110,7 +118,7 @@ def test_every_candidate_is_counted_once() -> None:
         candidate("a girl"),
     ]
     limits, constraints = CandidateLimits(eps=2.0, max_edits=3), [Refuses("girl")]
-    _, counts = select_candidates([ORIGINAL], [proposals], limits=limits, constraints=constraints)
+    _, counts = select_candidates(["p"], [ORIGINAL], [0], [proposals], limits=limits, constraints=constraints)
     dropped = dict.fromkeys(["duplicate", "unchanged", "unknown", "distance", "edits", "refuses"], 1)
     assert counts == {"proposed": 7, "kept": 1, **dropped}
 
@@ -125,10 +133,10 @@ def test_constraint_must_answer_for_every_row() -> None:
     class Short:
         name = "short"
 
-        def accepts(self, originals: Sequence[str], candidates: Sequence[str]) -> Sequence[bool]:
+        def accepts(self, rows: CandidateRows) -> Sequence[bool]:
             return [True]
 
-    with pytest.raises(ValueError, match="expected 2 answers of constraint short, got 1"):
+    with pytest.raises(ValueError, match="expected 2 answers of short, got 1"):
         texts_of([candidate("a boy"), candidate("a girl")], constraints=[Short()])
 
 
@@ -136,3 +144,47 @@ def test_constraint_must_answer_for_every_row() -> None:
 def test_limits_below_zero_are_refused(limits: dict[str, float]) -> None:
     with pytest.raises(ValueError, match=r"expected .* >= 0 or None"):
         CandidateLimits(**limits)  # type: ignore[arg-type]
+
+
+class ByLength:
+    """Longest text first."""
+
+    name = "length"
+
+    def scores(self, rows: CandidateRows) -> Sequence[float]:
+        return [float(len(text)) for text in rows.candidates]
+
+
+def test_ranker_orders_each_pair_and_leaves_ties_by_similarity() -> None:
+    pairs = [
+        [candidate("a boy", similarity=0.1), candidate("a girl", similarity=0.2), candidate("a cat", similarity=0.3)],
+        [candidate("a long sentence", similarity=0.1), candidate("short", similarity=0.9)],
+    ]
+    kept, _ = select_candidates(["p", "q"], ["one", "two"], [0, 1], pairs, limits=CandidateLimits(), ranker=ByLength())
+    assert [[c.text for c in own] for own in kept] == [["a girl", "a cat", "a boy"], ["a long sentence", "short"]]
+
+
+def test_score_that_is_not_finite_is_an_error() -> None:
+    class Endless(ByLength):
+        def scores(self, rows: CandidateRows) -> Sequence[float]:
+            return [float("inf")] * len(rows)
+
+    with pytest.raises(ValueError, match="expected finite scores of ranker length"):
+        select_candidates(["p"], ["one"], [0], [[candidate("a")]], limits=CandidateLimits(), ranker=Endless())
+
+
+def test_constraint_sees_premise_original_and_label_of_its_row() -> None:
+    seen = []
+
+    class Sees:
+        name = "sees"
+
+        def accepts(self, rows: CandidateRows) -> Sequence[bool]:
+            seen.append((rows.premises, rows.originals, rows.candidates, rows.labels))
+            return [True] * len(rows)
+
+    proposals = [[candidate("a"), candidate("b")], [], [candidate("c")]]
+    select_candidates(
+        ["p", "q", "r"], ["one", "two", "three"], [0, 1, 2], proposals, limits=CandidateLimits(), constraints=[Sees()]
+    )
+    assert seen == [(["p", "p", "r"], ["one", "one", "three"], ["a", "b", "c"], [0, 0, 2])]

@@ -1,4 +1,4 @@
-"""Candidates, and the two parts that deal in them: the source that proposes, the constraint that refuses."""
+"""Candidates, the source that proposes them, and the seed that makes a pair's candidates its own."""
 
 import hashlib
 import json
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
-__all__ = ["Candidate", "CandidateSource", "Constraint", "pair_seed"]
+__all__ = ["Candidate", "CandidateSource", "pair_seed"]
 
 
 @dataclass(frozen=True)
@@ -45,17 +45,6 @@ class CandidateSource(Protocol):
 
         What a pair gets depends on its own hypothesis, label and seed, never on the other rows.
         """
-        ...
-
-
-@runtime_checkable
-class Constraint(Protocol):
-    """A condition that a candidate must meet before it may cost a query."""
-
-    name: str
-
-    def accepts(self, originals: Sequence[str], candidates: Sequence[str]) -> Sequence[bool]:
-        """Return one answer a row: may ``candidates[i]`` stand for ``originals[i]``?"""
         ...
 
 

@@ -5,11 +5,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from textsem.attacks.candidates import CandidateSource, Constraint, pair_seed
+from textsem.attacks.candidates import CandidateSource, pair_seed
 from textsem.attacks.search import SearchOutcome, predict_checked, search
 from textsem.attacks.selection import CandidateLimits, select_candidates
 from textsem.outputs import AttackResult, Status
-from textsem.protocols import Target
+from textsem.protocols import Constraint, Ranker, Target
 
 __all__ = ["AttackConfig", "PairData", "attack_checked", "check_pairs"]
 
@@ -108,6 +108,7 @@ def attack_checked(
     config: AttackConfig,
     *,
     constraints: Sequence[Constraint] = (),
+    ranker: Ranker | None = None,
 ) -> tuple[list[AttackResult], Counter[str]]:
     """Attack pairs that are open: draw candidates, select, search.
 
@@ -117,6 +118,7 @@ def attack_checked(
         source: Where candidates come from.
         config: Budget, limits, seed.
         constraints: What a candidate must meet before it may cost a query.
+        ranker: Which candidates are asked first; None for the candidates' own similarity.
 
     Returns:
         The same results, each with its outcome; and the counts of `select_candidates`.
@@ -132,8 +134,10 @@ def attack_checked(
     seeds = [pair_seed(config.seed, result.premise, result.hypothesis, result.label) for result in results]
     proposals = source.propose(hypotheses, labels, seeds, config.num_candidates)
     limits = CandidateLimits(config.eps, config.max_edits)
-    candidates, counts = select_candidates(hypotheses, proposals, limits=limits, constraints=constraints)
     premises = [result.premise for result in results]
+    candidates, counts = select_candidates(
+        premises, hypotheses, labels, proposals, limits=limits, constraints=constraints, ranker=ranker
+    )
     outcomes = search(target, premises, labels, candidates, max_queries=config.max_queries)
     names = target.label_names
     return [_with_outcome(result, outcome, names) for result, outcome in zip(results, outcomes, strict=True)], counts

@@ -15,10 +15,10 @@ from typing import Protocol, TypeVar
 from torch import Tensor
 from tqdm import tqdm
 
-from textsem.attacks.candidates import CandidateSource, Constraint
+from textsem.attacks.candidates import CandidateSource
 from textsem.attacks.chunk import AttackConfig, PairData, attack_checked, check_pairs
 from textsem.outputs import AttackResult
-from textsem.protocols import Target
+from textsem.protocols import Constraint, Ranker, Target
 
 __all__ = ["ResultSink", "RunStatistics", "run_attack"]
 
@@ -75,6 +75,7 @@ def run_attack(
     sink: ResultSink,
     *,
     constraints: Sequence[Constraint] = (),
+    ranker: Ranker | None = None,
     num_completed: int = 0,
     show_progress: bool = False,
 ) -> RunStatistics:
@@ -87,6 +88,7 @@ def run_attack(
         config: Budget, limits, seed.
         sink: Gets each line once.
         constraints: What a candidate must meet before it may cost a query.
+        ranker: Which candidates are asked first; None for the candidates' own similarity.
         num_completed: Lines that an interrupted run has written already; they are not written again.
         show_progress: Draw a progress bar on standard error.
 
@@ -108,7 +110,7 @@ def run_attack(
     with tqdm(total=num_pairs, initial=num_completed, unit="pair", disable=not show_progress) as bar:
         for start in range(num_completed - num_completed % config.chunk_size, num_pairs, config.chunk_size):
             chunk = range(start, min(start + config.chunk_size, num_pairs))
-            results = _attack_chunk(chunk, data, counted, source, config, constraints, statistics.candidates)
+            results = _attack_chunk(chunk, data, counted, source, config, constraints, ranker, statistics.candidates)
             missing = results[max(0, num_completed - start) :]
             sink.write(missing)
             statistics.pairs += len(chunk)
@@ -127,6 +129,7 @@ def _attack_chunk(
     source: CandidateSource,
     config: AttackConfig,
     constraints: Sequence[Constraint],
+    ranker: Ranker | None,
     counts: Counter[str],
 ) -> list[AttackResult]:
     """Return one result for each pair of a chunk, whatever happens; add to ``counts``."""
@@ -140,7 +143,7 @@ def _attack_chunk(
         return AttackResult(index, *pair, label=label, prediction=None, status="error", message=message)
 
     def attack(some: Sequence[AttackResult]) -> list[AttackResult]:
-        results, new_counts = attack_checked(some, counted, source, config, constraints=constraints)
+        results, new_counts = attack_checked(some, counted, source, config, constraints=constraints, ranker=ranker)
         counts.update(new_counts)
         return results
 

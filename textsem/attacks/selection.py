@@ -9,8 +9,10 @@ import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
-from textsem.attacks.candidates import Candidate, Constraint
+from textsem.attacks.candidates import Candidate
+from textsem.protocols import CandidateRows, Constraint, Ranker
 from textsem.text.vocabulary import SPECIAL_WORDS
 
 __all__ = ["CandidateLimits", "plain_form", "rank_candidates", "select_candidates"]
@@ -18,6 +20,8 @@ __all__ = ["CandidateLimits", "plain_form", "rank_candidates", "select_candidate
 # Similarities that differ only in the last float bits (other batch mates, other BLAS kernels) must tie, and the text
 # then decides: the order of the queries may depend on the pair alone.
 SIMILARITY_DECIMALS = 5
+
+Answer = TypeVar("Answer", bool, float)
 
 
 @dataclass(frozen=True)
@@ -57,33 +61,43 @@ def rank_candidates(candidates: Sequence[Candidate]) -> list[Candidate]:
 
 
 def select_candidates(
+    premises: Sequence[str],
     originals: Sequence[str],
+    labels: Sequence[int],
     proposals: Sequence[Sequence[Candidate]],
     *,
     limits: CandidateLimits,
     constraints: Sequence[Constraint] = (),
+    ranker: Ranker | None = None,
 ) -> tuple[list[list[Candidate]], Counter[str]]:
     """Return, for each pair, what is worth a query, closest in meaning first.
 
     Args:
+        premises: The premise of each pair.
         originals: The unchanged hypothesis of each pair.
+        labels: The label of each pair.
         proposals: The candidates of each pair, as the source gave them.
         limits: Gate and largest number of edits.
         constraints: Asked in this order, over all pairs at once, about what everything before has left.
+        ranker: Orders what is left, highest score first; None for the candidates' own similarity.
 
     Returns:
         The ranked candidates of each pair; and how many were ``proposed``, how many each filter dropped (``unknown``,
         ``unchanged``, ``distance``, ``edits``, ``duplicate``, the name of a constraint) and how many were ``kept``.
 
     Raises:
-        ValueError: If a distance or a similarity is no finite number, or a constraint does not answer for each row.
+        ValueError: If a distance, a similarity or a score is no finite number, or a constraint or the ranker does not
+            answer for each row.
     """
-    if len(originals) != len(proposals):
-        raise ValueError(f"expected one list of candidates a pair, got {len(proposals)} for {len(originals)} pairs")
+    sizes = [len(premises), len(originals), len(labels), len(proposals)]
+    if len(set(sizes)) != 1:
+        raise ValueError(f"expected a premise, a hypothesis, a label and a list of candidates a pair, got {sizes}")
     counts: Counter[str] = Counter(proposed=sum(map(len, proposals)))
     kept = [_filter_pair(original, pair, limits, counts) for original, pair in zip(originals, proposals, strict=True)]
     for constraint in constraints:
-        kept = _apply_constraint(constraint, originals, kept, counts)
+        kept = _apply_constraint(constraint, kept, _as_rows(premises, originals, labels, kept), counts)
+    if ranker is not None:
+        kept = _rerank(ranker, kept, _as_rows(premises, originals, labels, kept))
     counts["kept"] += sum(map(len, kept))
     return kept, counts
 
@@ -116,20 +130,41 @@ def _filter_pair(
     return kept
 
 
+def _as_rows(
+    premises: Sequence[str], originals: Sequence[str], labels: Sequence[int], kept: Sequence[Sequence[Candidate]]
+) -> CandidateRows:
+    """Return all candidates of all pairs, one a row, pair by pair."""
+    pairs = [pair for pair, candidates in enumerate(kept) for _ in candidates]
+    return CandidateRows(
+        [premises[pair] for pair in pairs],
+        [originals[pair] for pair in pairs],
+        [candidate.text for candidates in kept for candidate in candidates],
+        [labels[pair] for pair in pairs],
+    )
+
+
 def _apply_constraint(
-    constraint: Constraint, originals: Sequence[str], kept: Sequence[Sequence[Candidate]], counts: Counter[str]
+    constraint: Constraint, kept: Sequence[Sequence[Candidate]], rows: CandidateRows, counts: Counter[str]
 ) -> list[list[Candidate]]:
     """Ask one constraint about the candidates of all pairs in one call."""
-    rows = [(pair, candidate) for pair, candidates in enumerate(kept) for candidate in candidates]
-    left: list[list[Candidate]] = [[] for _ in kept]
-    if not rows:
-        return left
-    answers = constraint.accepts([originals[pair] for pair, _ in rows], [candidate.text for _, candidate in rows])
-    if len(answers) != len(rows):
-        raise ValueError(f"expected {len(rows)} answers of constraint {constraint.name}, got {len(answers)}")
-    for (pair, candidate), accepted in zip(rows, answers, strict=True):
-        if accepted:
-            left[pair].append(candidate)
-        else:
-            counts[constraint.name] += 1
-    return left
+    answers = _answers(constraint.name, constraint.accepts(rows) if len(rows) else [], len(rows))
+    counts[constraint.name] += sum(not accepted for accepted in answers)
+    remaining = iter(answers)
+    return [[candidate for candidate in candidates if next(remaining)] for candidates in kept]
+
+
+def _rerank(ranker: Ranker, kept: Sequence[Sequence[Candidate]], rows: CandidateRows) -> list[list[Candidate]]:
+    """Sort each pair's candidates by the ranker's scores, asked for in one call; ties stay as they are."""
+    scores = _answers(ranker.name, ranker.scores(rows) if len(rows) else [], len(rows))
+    if not all(math.isfinite(score) for score in scores):
+        raise ValueError(f"expected finite scores of ranker {ranker.name}, got {min(scores)} to {max(scores)}")
+    remaining = iter(scores)
+    rounded = [[round(next(remaining), SIMILARITY_DECIMALS) for _ in candidates] for candidates in kept]
+    orders = [sorted(range(len(own)), key=lambda i, own=own: -own[i]) for own in rounded]  # type: ignore[misc]
+    return [[candidates[i] for i in order] for candidates, order in zip(kept, orders, strict=True)]
+
+
+def _answers(name: str, answers: Sequence[Answer], num_rows: int) -> Sequence[Answer]:
+    if len(answers) != num_rows:
+        raise ValueError(f"expected {num_rows} answers of {name}, got {len(answers)}")
+    return answers

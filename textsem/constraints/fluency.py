@@ -1,7 +1,6 @@
 """Well-formedness by a language model: the new sentence must not be much less likely than the old one."""
 
-from collections.abc import Sequence
-
+from textsem.protocols import CandidateRows
 from textsem.text.ngram import TrigramLanguageModel
 from textsem.text.tokenization import tokenize
 
@@ -31,12 +30,12 @@ class FluencyConstraint:
         self.language_model = language_model
         self.max_ratio = max_ratio
 
-    def accepts(self, originals: Sequence[str], candidates: Sequence[str]) -> list[bool]:
-        """Return one answer a row: is ``candidates[i]`` fluent enough beside ``originals[i]``?"""
-        if not candidates:
+    def accepts(self, rows: CandidateRows) -> list[bool]:
+        """Return one answer a row: is the candidate fluent enough beside its original?"""
+        if not len(rows):
             return []
-        distinct = list(dict.fromkeys(originals))
+        distinct = list(dict.fromkeys(rows.originals))
         before = self.language_model.perplexity([tokenize(text).words for text in distinct])
         allowed = {text: self.max_ratio * value for text, value in zip(distinct, before.tolist(), strict=True)}
-        after = self.language_model.perplexity([tokenize(text).words for text in candidates]).tolist()
-        return [value <= allowed[original] for original, value in zip(originals, after, strict=True)]
+        after = self.language_model.perplexity([tokenize(text).words for text in rows.candidates]).tolist()
+        return [value <= allowed[original] for original, value in zip(rows.originals, after, strict=True)]

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from textsem.attacks.candidates import Candidate, Constraint, pair_seed
+from textsem.attacks.candidates import Candidate, pair_seed
 from textsem.attacks.chunk import AttackConfig
 from textsem.attacks.manifold import ManifoldConfig, ManifoldSource
 from textsem.attacks.proposals import candidates_from_ids
@@ -20,7 +20,7 @@ from textsem.data.nli import NliData
 from textsem.evaluation.timing import TICK, time_calls, use_threads
 from textsem.model import TextAdversary
 from textsem.outputs import AttackResult
-from textsem.protocols import Target
+from textsem.protocols import Constraint, Target
 from textsem.text.batches import encode_sentences
 from textsem.text.labels import LABEL_NAMES
 from textsem.text.tokenization import tokenize
@@ -121,7 +121,8 @@ def _step_calls(
     proposals = candidates()
 
     def select(proposed: Sequence[Sequence[Candidate]]) -> object:
-        return select_candidates(hypotheses, proposed, limits=limits, constraints=constraints)
+        # Fluency reads no premise: any text will do.
+        return select_candidates(hypotheses, hypotheses, labels, proposed, limits=limits, constraints=constraints)
 
     return {
         "whole": lambda: select(source.propose(hypotheses, labels, seeds, num_candidates)),

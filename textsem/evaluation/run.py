@@ -9,7 +9,6 @@ from typing import Any, Literal, get_args
 
 import torch
 
-from textsem.attacks.candidates import Constraint
 from textsem.attacks.chunk import AttackConfig
 from textsem.attacks.controls import make_source
 from textsem.attacks.manifold import ManifoldConfig
@@ -31,7 +30,7 @@ from textsem.evaluation.results import (
 )
 from textsem.model import TextAdversary
 from textsem.outputs import AttackResult
-from textsem.protocols import Access
+from textsem.protocols import Access, Constraint
 from textsem.targets.loading import BUNDLED_FOLDER as BUNDLED_TARGET
 from textsem.targets.loading import load_target
 from textsem.targets.metering import MeteredTarget

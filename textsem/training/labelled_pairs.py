@@ -2,6 +2,8 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import chain
 from typing import Protocol
 
 import torch
@@ -10,7 +12,7 @@ from textsem.protocols import Target
 from textsem.text.tokenization import tokenize
 from textsem.text.vocabulary import Vocabulary
 
-__all__ = ["LabelledPairs", "accuracy", "build_vocabulary", "epoch_batches"]
+__all__ = ["JoinedPairs", "LabelledPairs", "accuracy", "build_vocabulary", "epoch_batches", "joined_pairs"]
 
 _POOL_BATCHES = 100  # batches are cut from pools of this many, sorted by length: little padding, still random
 _MIN_COUNT = 2  # a word seen once in training would only teach its own row
@@ -35,6 +37,24 @@ class LabelledPairs(Protocol):
     def labels(self) -> Sequence[int]:
         """Return the labels."""
         ...
+
+
+@dataclass(frozen=True)
+class JoinedPairs:
+    """Pairs of several data sets, one after another; implements ``LabelledPairs``."""
+
+    premises: tuple[str, ...]
+    hypotheses: tuple[str, ...]
+    labels: tuple[int, ...]
+
+
+def joined_pairs(parts: Sequence[LabelledPairs]) -> JoinedPairs:
+    """Return the pairs of all parts, in their order."""
+    return JoinedPairs(
+        tuple(chain.from_iterable(part.premises for part in parts)),
+        tuple(chain.from_iterable(part.hypotheses for part in parts)),
+        tuple(chain.from_iterable(part.labels for part in parts)),
+    )
 
 
 def build_vocabulary(pairs: LabelledPairs, *, max_words: int) -> Vocabulary:
