@@ -96,8 +96,12 @@ class CandidateRows:
 
     def select(self, rows: Sequence[int]) -> "CandidateRows":
         """Return some of the rows, in the order given."""
-        columns = (self.premises, self.originals, self.candidates)
-        return CandidateRows(*([column[i] for i in rows] for column in columns), labels=[self.labels[i] for i in rows])
+        return CandidateRows(
+            [self.premises[i] for i in rows],
+            [self.originals[i] for i in rows],
+            [self.candidates[i] for i in rows],
+            [self.labels[i] for i in rows],
+        )
 
 
 @runtime_checkable

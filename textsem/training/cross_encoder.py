@@ -130,7 +130,8 @@ class _Run:
         self.optimiser = torch.optim.AdamW(
             self.model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, fused=True
         )
-        self.schedule = get_linear_schedule_with_warmup(self.optimiser, int(config.warmup_share * steps), steps)
+        warmup = int(config.warmup_share * steps)
+        self.schedule = get_linear_schedule_with_warmup(self.optimiser, warmup, steps)  # type: ignore[no-untyped-call]
         self.done, self.seconds = 0, 0.0
         self.losses: list[float] = []
         self.metrics: list[dict[str, float]] = []
