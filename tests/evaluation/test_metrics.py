@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from textsem.evaluation.metrics import (
-    compare_proportions,
     ks_statistic,
     success_by_distance,
     success_by_queries,
@@ -71,9 +70,14 @@ def test_order_of_results_changes_nothing() -> None:
     assert summarise(ten_results()[::-1]) == summarise(ten_results())
 
 
-def test_success_grows_with_distance_and_is_nothing_at_zero() -> None:
-    curve = success_by_distance(ten_results(), [0.0, 0.7, 0.701, 2.0, 9.0])
-    assert curve == [(0.0, 0), (0.7, 0), (0.701, 1 / 6), (2.0, 2 / 6), (9.0, 3 / 6)]
+def test_success_grows_with_distance_and_counts_the_distance_itself() -> None:
+    curve = success_by_distance(ten_results(), [0.0, 0.699, 0.7, 2.0, 9.0])
+    assert curve == [(0.0, 0), (0.699, 0), (0.7, 1 / 6), (2.0, 2 / 6), (9.0, 3 / 6)]
+
+
+def test_distance_zero_gives_no_success_even_at_distance_zero() -> None:
+    at_zero = [replace(SUCCESS, distance=0.0)]
+    assert success_by_distance(at_zero, [0.0, 0.1]) == [(0.0, 0), (0.1, 1)]
 
 
 def test_success_within_a_budget_counts_the_budget_itself() -> None:
@@ -126,28 +130,6 @@ def test_wilson_at_the_ends() -> None:
         wilson_interval(3, 2)
     with pytest.raises(ValueError, match="confidence"):
         wilson_interval(1, 2, 1.0)
-
-
-def test_newcombe_interval_has_its_published_value() -> None:
-    # Newcombe 1998, Statistics in Medicine 17, Table II, (a) 56/70 - 48/80, method 10.
-    assert compare_proportions(56, 70, 48, 80).interval == pytest.approx((0.0524, 0.3339), abs=5e-5)
-
-
-def test_p_value_is_the_chi_square_of_the_two_by_two_table() -> None:
-    expected = stats.chi2_contingency([[30, 70], [18, 102]], correction=False).pvalue
-    assert compare_proportions(30, 100, 18, 120).p_value == pytest.approx(expected, rel=1e-9)
-
-
-def test_above_means_that_the_intervals_part() -> None:
-    assert compare_proportions(300, 1000, 100, 1000).is_above
-    assert not compare_proportions(100, 1000, 300, 1000).is_above
-    # Significant by the test, and yet the intervals overlap.
-    close = compare_proportions(130, 1000, 100, 1000)
-    assert close.p_value < 0.05
-    assert not close.is_above
-    assert compare_proportions(0, 5, 0, 5).p_value == 1
-    with pytest.raises(ValueError, match="trials on both sides"):
-        compare_proportions(0, 0, 1, 2)
 
 
 def test_ks_statistic_agrees_with_scipy_and_closed_forms() -> None:

@@ -3,7 +3,6 @@
 import math
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from statistics import NormalDist, mean, median
 from typing import Any
 
@@ -13,8 +12,6 @@ import numpy.typing as npt
 from textsem.outputs import STATUSES, AttackResult
 
 __all__ = [
-    "ProportionComparison",
-    "compare_proportions",
     "ks_statistic",
     "success_by_distance",
     "success_by_queries",
@@ -58,46 +55,6 @@ def wilson_interval(successes: int, n: int, confidence: float = 0.95) -> tuple[f
     low, high = (centre - reach) / (1 + z**2 / n), (centre + reach) / (1 + z**2 / n)
     # At 0 and at n the bound is exact; rounding would leave 1e-18 there.
     return (0.0 if successes == 0 else low), (1.0 if successes == n else high)
-
-
-@dataclass(frozen=True)
-class ProportionComparison:
-    """Two success rates held against each other.
-
-    Args:
-        difference: First rate minus second.
-        interval: Newcombe's 95% interval of the difference.
-        p_value: Two-sided, pooled z test; 1 where both rates are 0 or both are 1.
-        is_above: Whether the first rate's Wilson interval lies wholly above the second's: stricter than the test.
-    """
-
-    difference: float
-    interval: tuple[float, float]
-    p_value: float
-    is_above: bool
-
-
-def compare_proportions(successes: int, n: int, control_successes: int, control_n: int) -> ProportionComparison:
-    """Compare a success rate with a control's, as if the two samples were independent.
-
-        d - sqrt((p1 - l1)^2 + (u2 - p2)^2)  to  d + sqrt((u1 - p1)^2 + (p2 - l2)^2)
-
-    Newcombe 1998, method 10, over the Wilson bounds l, u.  A control that attacks the same pairs is usually positively
-    correlated with the method, which makes this comparison the cautious one.
-
-    Raises:
-        ValueError: If a count is out of range or a side has no trials.
-    """
-    if n < 1 or control_n < 1:
-        raise ValueError(f"expected trials on both sides, got {n} and {control_n}")
-    (l1, u1), (l2, u2) = wilson_interval(successes, n), wilson_interval(control_successes, control_n)
-    p1, p2 = successes / n, control_successes / control_n
-    d = p1 - p2
-    low, high = d - math.hypot(p1 - l1, u2 - p2), d + math.hypot(u1 - p1, p2 - l2)
-    pooled = (successes + control_successes) / (n + control_n)
-    deviation = math.sqrt(pooled * (1 - pooled) * (1 / n + 1 / control_n))
-    p_value = math.erfc(abs(d) / deviation / math.sqrt(2)) if deviation > 0 else 1.0
-    return ProportionComparison(d, (low, high), p_value, l1 > u2)
 
 
 def ks_statistic(a: npt.ArrayLike, b: npt.ArrayLike) -> float:
@@ -177,10 +134,14 @@ def success_by_queries(results: Sequence[AttackResult], budgets: Sequence[int]) 
 def success_by_distance(
     results: Sequence[AttackResult], distances: Sequence[float]
 ) -> list[tuple[float, float | None]]:
-    """Return for each eps the share of attacked pairs that fell at a distance below eps; eps = 0 gives none."""
+    """Return for each eps the share of attacked pairs that fell at a distance of at most eps; eps = 0 gives none.
+
+    The gate of the search lets a candidate at the very distance eps through; here it counts likewise.  A candidate at
+    distance 0 has the original's own word vectors and is no attack (METHOD, reading 20).
+    """
     attacked, successes = _attacked(results)
     found = [r.distance for r in successes if r.distance is not None]
-    return [(eps, _share(sum(d < eps for d in found), attacked)) for eps in distances]
+    return [(eps, _share(sum(d <= eps and eps > 0 for d in found), attacked)) for eps in distances]
 
 
 def _attacked(results: Sequence[AttackResult]) -> tuple[int, list[AttackResult]]:

@@ -12,7 +12,8 @@ import numpy.typing as npt
 import torch
 
 from textsem.evaluation import figures
-from textsem.evaluation.metrics import compare_proportions, ks_statistic
+from textsem.evaluation.comparison import compare_proportions
+from textsem.evaluation.metrics import ks_statistic
 from textsem.outputs import AttackResult
 from textsem.text.tokenization import TokenizedText, tokenize
 
