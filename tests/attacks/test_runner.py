@@ -14,7 +14,7 @@ from torch import Tensor
 from tests.attacks.fakes import FakeData, FakeSource, FakeTarget, fake_data
 from textsem.attacks.candidates import Candidate
 from textsem.attacks.chunk import AttackConfig
-from textsem.attacks.runner import run_attack
+from textsem.attacks.runner import CandidateAttack, run_attack
 from textsem.attacks.selection import plain_form
 from textsem.evaluation.results import ResultsWriter, completed_prefix
 from textsem.outputs import AttackResult
@@ -56,7 +56,13 @@ def run(
     num_pairs: int = 100, config: AttackConfig = CONFIG, target: FakeTarget | None = None, num_completed: int = 0
 ) -> ListSink:
     sink = ListSink()
-    run_attack(fake_data(num_pairs), target or FakeTarget(), FakeSource(), config, sink, num_completed=num_completed)
+    run_attack(
+        fake_data(num_pairs),
+        target or FakeTarget(),
+        CandidateAttack(FakeSource(), config),
+        sink,
+        num_completed=num_completed,
+    )
     return sink
 
 
@@ -70,7 +76,7 @@ def test_every_pair_is_one_line_in_input_order() -> None:
 
 def test_rows_sent_are_one_check_a_pair_and_the_reported_queries() -> None:
     target, sink = FakeTarget(), ListSink()
-    statistics = run_attack(fake_data(100), target, FakeSource(), CONFIG, sink)
+    statistics = run_attack(fake_data(100), target, CandidateAttack(FakeSource(), CONFIG), sink)
     assert len(target.rows) == 100 + sum(result.queries for result in sink.results)
     assert statistics.rows_sent == len(target.rows)
     sent = Counter(premise for premise, _ in target.rows)
@@ -112,7 +118,7 @@ def test_pair_alone_gets_the_result_it_gets_in_the_data() -> None:
     for i in (0, 17, 39):
         sink = ListSink()
         alone = FakeData([data.premises[i]], [data.hypotheses[i]], [data.labels[i]])
-        run_attack(alone, FakeTarget(), FakeSource(), CONFIG, sink)
+        run_attack(alone, FakeTarget(), CandidateAttack(FakeSource(), CONFIG), sink)
         assert replace(sink.results[0], index=i) == together[i]
 
 
@@ -131,7 +137,7 @@ def test_target_sees_full_batches() -> None:
 def test_label_only_target_is_attacked_as_well() -> None:
     metered = MeteredTarget(FakeTarget(), access="label")
     sink = ListSink()
-    run_attack(fake_data(100), metered, FakeSource(), CONFIG, sink)
+    run_attack(fake_data(100), metered, CandidateAttack(FakeSource(), CONFIG), sink)
     scored = run().results
     assert [r.adversarial for r in sink.results] == [r.adversarial for r in scored]
     for result in sink.results:
@@ -150,7 +156,7 @@ def test_row_that_the_target_refuses_becomes_an_error_and_the_run_goes_on() -> N
 
 def test_pair_with_a_problem_is_an_error_and_is_never_asked() -> None:
     target, sink, data = FakeTarget(), ListSink(), fake_data(100)
-    run_attack(replace(data, problems={7: "no premise"}), target, FakeSource(), CONFIG, sink)
+    run_attack(replace(data, problems={7: "no premise"}), target, CandidateAttack(FakeSource(), CONFIG), sink)
     assert (sink.results[7].status, sink.results[7].message) == ("error", "no premise")
     assert data.premises[7] not in [premise for premise, _ in target.rows]
     assert [r for r in sink.results if r.index != 7] == [r for r in run().results if r.index != 7]
@@ -178,7 +184,7 @@ def test_source_that_fails_on_one_pair_costs_that_pair_only() -> None:
             return super().propose(hypotheses, labels, seeds, num_candidates)
 
     sink = ListSink()
-    run_attack(fake_data(100), FakeTarget(), Fails(), CONFIG, sink)
+    run_attack(fake_data(100), FakeTarget(), CandidateAttack(Fails(), CONFIG), sink)
     assert [r.index for r in sink.results if r.status == "error"] == [victim.index]
     assert sink.results[victim.index].message == "IndexError: no code"
 
@@ -204,7 +210,7 @@ def test_interrupt_leaves_the_finished_lines() -> None:
 
     sink = ListSink()
     with pytest.raises(KeyboardInterrupt):
-        run_attack(fake_data(100), Interrupted(), FakeSource(), CONFIG, sink)
+        run_attack(fake_data(100), Interrupted(), CandidateAttack(FakeSource(), CONFIG), sink)
     assert sink.lines == run().lines[:64]
 
 
@@ -212,7 +218,7 @@ SLOW_RUN = """
 import sys, time
 from tests.attacks.fakes import FakeSource, FakeTarget, fake_data
 from textsem.attacks.chunk import AttackConfig
-from textsem.attacks.runner import run_attack
+from textsem.attacks.runner import CandidateAttack, run_attack
 from textsem.evaluation.results import ResultsWriter
 
 class SlowTarget(FakeTarget):
@@ -221,7 +227,8 @@ class SlowTarget(FakeTarget):
         return super().predict(premises, hypotheses)
 
 with ResultsWriter(sys.argv[1]) as writer:
-    run_attack(fake_data(100), SlowTarget(), FakeSource(), AttackConfig(max_queries=30, eps=2.5, chunk_size=8), writer)
+    attack = CandidateAttack(FakeSource(), AttackConfig(max_queries=30, eps=2.5, chunk_size=8))
+    run_attack(fake_data(100), SlowTarget(), attack, writer)
 """
 
 
@@ -229,7 +236,7 @@ def test_killed_and_resumed_run_leaves_the_same_bytes(tmp_path: Path) -> None:
     config, data = AttackConfig(max_queries=30, eps=2.5, chunk_size=8), fake_data(100)
     whole, cut = tmp_path / "whole.jsonl", tmp_path / "cut.jsonl"
     with ResultsWriter(whole) as writer:
-        run_attack(data, FakeTarget(), FakeSource(), config, writer)
+        run_attack(data, FakeTarget(), CandidateAttack(FakeSource(), config), writer)
 
     process = subprocess.Popen([sys.executable, "-c", SLOW_RUN, str(cut)], cwd=ROOT)
     while process.poll() is None and not (cut.exists() and cut.stat().st_size > 0):
@@ -243,7 +250,7 @@ def test_killed_and_resumed_run_leaves_the_same_bytes(tmp_path: Path) -> None:
         num_completed = len(completed_prefix(cut))
         assert 0 < num_completed < 100
         with ResultsWriter(cut) as writer:
-            run_attack(data, FakeTarget(), FakeSource(), config, writer, num_completed=num_completed)
+            run_attack(data, FakeTarget(), CandidateAttack(FakeSource(), config), writer, num_completed=num_completed)
         assert cut.read_bytes() == whole.read_bytes()
 
 
@@ -255,4 +262,4 @@ def test_more_lines_than_pairs_are_refused(num_completed: int) -> None:
 
 def test_label_that_the_target_lacks_is_refused() -> None:
     with pytest.raises(ValueError, match=r"expected labels from 0 to 2, got \[3\]"):
-        run_attack(FakeData(["p"], ["h"], [3]), FakeTarget(), FakeSource(), CONFIG, ListSink())
+        run_attack(FakeData(["p"], ["h"], [3]), FakeTarget(), CandidateAttack(FakeSource(), CONFIG), ListSink())

@@ -10,7 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeVar, cast
 
 from torch import Tensor
 from tqdm import tqdm
@@ -20,13 +20,72 @@ from textsem.attacks.chunk import AttackConfig, PairData, attack_checked, check_
 from textsem.outputs import AttackResult
 from textsem.protocols import Constraint, Ranker, Target
 
-__all__ = ["ResultSink", "RunStatistics", "run_attack"]
+__all__ = ["CandidateAttack", "PairAttack", "ResultSink", "RunStatistics", "run_attack"]
 
 logger = logging.getLogger(__name__)
 
 MAX_MESSAGE_LENGTH = 300
 
 Item = TypeVar("Item")
+
+
+class PairAttack(Protocol):
+    """An attack on pairs that the target has right: what it finds for one does not depend on the others."""
+
+    @property
+    def chunk_size(self) -> int:
+        """Pairs that are attacked together."""
+        ...
+
+    def supports(self, hypothesis: str) -> str | None:
+        """Return None, or the reason why this hypothesis cannot be attacked."""
+        ...
+
+    def attack(self, results: Sequence[AttackResult], target: Target) -> tuple[list[AttackResult], Counter[str]]:
+        """Return the same results, all with status ``failed`` before, each with its outcome; and counts of candidates.
+
+        Every row that is sent to ``target`` for a pair counts among its ``queries``.
+        """
+        ...
+
+
+class CandidateAttack:
+    """Candidates of a source, selected, ranked and asked in rounds (`attack_checked`); implements ``PairAttack``.
+
+    Args:
+        source: Where candidates come from.
+        config: Budget, limits, seed.
+        constraints: What a candidate must meet before it may cost a query.
+        ranker: Which candidates are asked first; None for the candidates' own similarity.
+    """
+
+    def __init__(
+        self,
+        source: CandidateSource,
+        config: AttackConfig,
+        *,
+        constraints: Sequence[Constraint] = (),
+        ranker: Ranker | None = None,
+    ) -> None:
+        self.source = source
+        self.config = config
+        self.constraints = tuple(constraints)
+        self.ranker = ranker
+
+    @property
+    def chunk_size(self) -> int:
+        """Pairs that are attacked together."""
+        return self.config.chunk_size
+
+    def supports(self, hypothesis: str) -> str | None:
+        """Return None, or the reason why the source does not take this hypothesis."""
+        return self.source.supports(hypothesis)
+
+    def attack(self, results: Sequence[AttackResult], target: Target) -> tuple[list[AttackResult], Counter[str]]:
+        """Return the results with their outcomes, and the counts of `select_candidates`."""
+        return attack_checked(
+            results, target, self.source, self.config, constraints=self.constraints, ranker=self.ranker
+        )
 
 
 class ResultSink(Protocol):
@@ -70,12 +129,9 @@ class _RowCounter:
 def run_attack(
     data: PairData,
     target: Target,
-    source: CandidateSource,
-    config: AttackConfig,
+    attack: PairAttack,
     sink: ResultSink,
     *,
-    constraints: Sequence[Constraint] = (),
-    ranker: Ranker | None = None,
     num_completed: int = 0,
     show_progress: bool = False,
 ) -> RunStatistics:
@@ -84,11 +140,8 @@ def run_attack(
     Args:
         data: The pairs.
         target: The classifier under attack.
-        source: Where candidates come from.
-        config: Budget, limits, seed.
+        attack: What is done to the pairs that the target has right.
         sink: Gets each line once.
-        constraints: What a candidate must meet before it may cost a query.
-        ranker: Which candidates are asked first; None for the candidates' own similarity.
         num_completed: Lines that an interrupted run has written already; they are not written again.
         show_progress: Draw a progress bar on standard error.
 
@@ -108,9 +161,9 @@ def run_attack(
     counted, statistics, num_successes = _RowCounter(target), RunStatistics(), 0
     began = time.perf_counter()
     with tqdm(total=num_pairs, initial=num_completed, unit="pair", disable=not show_progress) as bar:
-        for start in range(num_completed - num_completed % config.chunk_size, num_pairs, config.chunk_size):
-            chunk = range(start, min(start + config.chunk_size, num_pairs))
-            results = _attack_chunk(chunk, data, counted, source, config, constraints, ranker, statistics.candidates)
+        for start in range(num_completed - num_completed % attack.chunk_size, num_pairs, attack.chunk_size):
+            chunk = range(start, min(start + attack.chunk_size, num_pairs))
+            results = _attack_chunk(chunk, data, counted, attack, statistics.candidates)
             missing = results[max(0, num_completed - start) :]
             sink.write(missing)
             statistics.pairs += len(chunk)
@@ -126,24 +179,22 @@ def _attack_chunk(
     indices: Sequence[int],
     data: PairData,
     counted: _RowCounter,
-    source: CandidateSource,
-    config: AttackConfig,
-    constraints: Sequence[Constraint],
-    ranker: Ranker | None,
+    attack: PairAttack,
     counts: Counter[str],
 ) -> list[AttackResult]:
     """Return one result for each pair of a chunk, whatever happens; add to ``counts``."""
 
     def check(some: Sequence[int]) -> list[AttackResult]:
-        return check_pairs(some, data, counted, source)
+        # Of its source, check_pairs asks nothing but `supports`.
+        return check_pairs(some, data, counted, cast(CandidateSource, attack))
 
     def report_unchecked(index: int, message: str, rows_sent: int) -> AttackResult:
         label = counted.label_names[data.labels[index]]
         pair = (data.premises[index], data.hypotheses[index])
         return AttackResult(index, *pair, label=label, prediction=None, status="error", message=message)
 
-    def attack(some: Sequence[AttackResult]) -> list[AttackResult]:
-        results, new_counts = attack_checked(some, counted, source, config, constraints=constraints, ranker=ranker)
+    def attack_open(some: Sequence[AttackResult]) -> list[AttackResult]:
+        results, new_counts = attack.attack(some, counted)
         counts.update(new_counts)
         return results
 
@@ -153,7 +204,7 @@ def _attack_chunk(
     sound = [i for i in indices if i not in data.problems]
     checked = [report_unchecked(i, data.problems[i], 0) for i in indices if i in data.problems]
     checked += _whole_or_halves(sound, check, report_unchecked, counted)
-    attacked = _whole_or_halves([r for r in checked if r.status == "failed"], attack, report_checked, counted)
+    attacked = _whole_or_halves([r for r in checked if r.status == "failed"], attack_open, report_checked, counted)
     return sorted([r for r in checked if r.status != "failed"] + attacked, key=lambda r: r.index)
 
 

@@ -13,7 +13,7 @@ from textsem.attacks.candidates import Candidate, pair_seed
 from textsem.attacks.chunk import AttackConfig
 from textsem.attacks.manifold import ManifoldConfig, ManifoldSource
 from textsem.attacks.proposals import candidates_from_ids
-from textsem.attacks.runner import run_attack
+from textsem.attacks.runner import CandidateAttack, run_attack
 from textsem.attacks.selection import CandidateLimits, select_candidates
 from textsem.constraints.fluency import FluencyConstraint
 from textsem.data.nli import NliData
@@ -185,7 +185,7 @@ def time_target(
 
     def attack() -> None:
         recorded.calls, recorded.wall, recorded.cpu = [], 0.0, 0.0
-        run_attack(data, recorded, source, config, _NoSink(), constraints=constraints)
+        run_attack(data, recorded, CandidateAttack(source, config, constraints=constraints), _NoSink())
         answers["wall"].append(recorded.wall)
         answers["cpu"].append(recorded.cpu)
 

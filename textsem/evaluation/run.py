@@ -12,7 +12,7 @@ import torch
 from textsem.attacks.chunk import AttackConfig
 from textsem.attacks.controls import make_source
 from textsem.attacks.manifold import ManifoldConfig
-from textsem.attacks.runner import run_attack
+from textsem.attacks.runner import CandidateAttack, run_attack
 from textsem.constraints.fluency import FluencyConstraint
 from textsem.data.nli import NliData, load_nli
 from textsem.evaluation.codes import MeasuredCodes, measure_codes
@@ -159,10 +159,8 @@ def attack_snli(config: AttackSnliConfig, *, show_progress: bool = False) -> dic
         statistics = run_attack(
             data,
             target,
-            source,
-            attack_config,
+            CandidateAttack(source, attack_config, constraints=_constraints(config, model)),
             writer,
-            constraints=_constraints(config, model),
             num_completed=num_completed,
             show_progress=show_progress,
         )
