@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from textsem.targets.batches import check_width
 from textsem.targets.pooling import WordDropout, masked_max, masked_mean
+from textsem.text.constant_shapes import check_width
 
 __all__ = ["AttentionConfig", "AttentionNetwork"]
 

@@ -1,27 +1,22 @@
 """Any Hugging Face sequence classifier of premise-hypothesis pairs as a target."""
 
-import os
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
-from textsem.targets.batches import constant_shape_batches, num_rows_to_fill
 from textsem.text.labels import LABEL_NAMES, align_labels
+from textsem.text.pretrained import load_pretrained, token_batches, token_limit
 
 __all__ = ["HuggingFaceTarget"]
-
-_HUB = ("huggingface.co", 443)
-_HUB_PATIENCE_SECONDS = 3.0
 
 
 class HuggingFaceTarget:
     """Classify pairs with an ``AutoModelForSequenceClassification``.
 
-    A row's probabilities do not depend on its batch mates (see ``textsem.targets.batches``): rows are grouped by token
-    length rounded up to a multiple of 8, and a group short of rows is filled with copies of its last one.
+    A row's probabilities do not depend on its batch mates (see ``textsem.text.constant_shapes``): rows are grouped by
+    token length rounded up to a multiple of 8, and a group short of rows is filled with copies of its last one.
 
     Args:
         name_or_folder: A folder, or a hub id: first from the local cache, then from the hub if it answers at once.
@@ -51,7 +46,7 @@ class HuggingFaceTarget:
         self._model = model.to(self.device).eval().requires_grad_(False)
         names = [str(model.config.id2label[i]) for i in range(model.config.num_labels)]
         self._columns = align_labels(names, label_order)
-        self._max_tokens = _max_tokens(self._tokenizer, model)
+        self._max_tokens = token_limit(self._tokenizer, model)
 
     @torch.no_grad()
     def predict(self, premises: Sequence[str], hypotheses: Sequence[str]) -> Tensor:
@@ -67,20 +62,15 @@ class HuggingFaceTarget:
         probabilities = torch.empty(len(premises), len(self.label_names))
         if not premises:
             return probabilities
-        encoded = self._tokenizer(
-            list(premises), list(hypotheses), truncation="longest_first", max_length=self._max_tokens
+        batches = token_batches(
+            self._tokenizer,
+            premises,
+            hypotheses,
+            max_tokens=self._max_tokens,
+            batch_size=self.batch_size,
+            device=self.device,
         )
-        rows_of = {name: encoded[name] for name in encoded}
-        lengths = [(len(ids),) for ids in rows_of["input_ids"]]
-        for rows, (width,) in constant_shape_batches(lengths, self.batch_size):
-            filled = rows + rows[-1:] * num_rows_to_fill(len(rows), self.batch_size, self.device.type)
-            width = min(width, self._max_tokens)
-            batch = self._tokenizer.pad(
-                {name: [values[row] for row in filled] for name, values in rows_of.items()},
-                padding="max_length",
-                max_length=width,
-                return_tensors="pt",
-            ).to(self.device)
+        for rows, batch in batches:
             logits = self._model(**batch).logits[: len(rows), self._columns]
             probabilities[rows] = logits.float().softmax(dim=-1).cpu()
         return probabilities
@@ -90,43 +80,11 @@ def _load(name_or_folder: str, *, dtype: torch.dtype) -> tuple[Any, Any]:
     """Return tokenizer and model: from the folder, the local cache, or the hub."""
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-    def load(*, is_local: bool) -> tuple[Any, Any]:
+    def load(is_local: bool) -> tuple[Any, Any]:
         tokenizer = AutoTokenizer.from_pretrained(name_or_folder, local_files_only=is_local)
         model = AutoModelForSequenceClassification.from_pretrained(
             name_or_folder, local_files_only=is_local, dtype=dtype
         )
         return tokenizer, model
 
-    try:
-        return load(is_local=True)
-    except (OSError, ValueError) as error:
-        if Path(name_or_folder).is_dir():
-            raise ValueError(f"expected a sequence classifier in the folder {name_or_folder}: {error}") from error
-        if not _hub_answers():
-            raise ValueError(
-                f"expected a folder or a hub id, got {name_or_folder!r}: no such folder, not in the local cache, "
-                "and the hub does not answer"
-            ) from error
-    try:
-        return load(is_local=False)
-    except (OSError, ValueError) as error:
-        raise ValueError(f"expected a sequence classifier on the hub under {name_or_folder!r}: {error}") from error
-
-
-def _hub_answers() -> bool:
-    """Tell within seconds whether the hub can be reached: its own client retries for minutes."""
-    import socket
-
-    if os.environ.get("HF_HUB_OFFLINE", "0").upper() in ("1", "ON", "YES", "TRUE"):
-        return False
-    try:
-        socket.create_connection(_HUB, timeout=_HUB_PATIENCE_SECONDS).close()
-    except OSError:
-        return False
-    return True
-
-
-def _max_tokens(tokenizer: Any, model: Any) -> int:
-    """Return the most tokens of a pair: the smaller of the tokenizer's and the model's limit."""
-    limits = [tokenizer.model_max_length, getattr(model.config, "max_position_embeddings", None)]
-    return min(int(limit) for limit in limits if limit is not None)
+    return load_pretrained(name_or_folder, load, kind="a sequence classifier")

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from textsem.targets.batches import check_width
 from textsem.targets.pooling import WordDropout, masked_max, masked_mean
+from textsem.text.constant_shapes import check_width
 
 __all__ = ["PaperMLP", "PaperMLPConfig"]
 

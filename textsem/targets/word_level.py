@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from textsem.targets.batches import constant_shape_batches, num_rows_to_fill
+from textsem.text.constant_shapes import constant_shape_batches, num_rows_to_fill
 from textsem.text.labels import LABEL_NAMES
 from textsem.text.tokenization import tokenize
 from textsem.text.vocabulary import PAD_ID, UNKNOWN_ID, Vocabulary
@@ -20,8 +20,8 @@ _FIRST_WORD_ID = UNKNOWN_ID  # pad, start and end never stand in a sentence: the
 class WordLevelTarget(nn.Module):
     """Classify pairs of sentences from word vectors; implements ``Target`` and ``GradientTarget``.
 
-    A row's probabilities do not depend on its batch mates (see ``textsem.targets.batches``).  A sentence without any
-    token is read as one unknown word.
+    A row's probabilities do not depend on its batch mates (see ``textsem.text.constant_shapes``).  A sentence without
+    any token is read as one unknown word.
 
     Args:
         network: Maps ``(premise, premise_mask, hypothesis, hypothesis_mask)``, vectors [batch, length, embedding] and

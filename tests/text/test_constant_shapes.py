@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from textsem.targets.batches import check_width, constant_shape_batches, num_rows_to_fill, padded_length
+from textsem.text.constant_shapes import check_width, constant_shape_batches, num_rows_to_fill, padded_length
 
 
 def test_lengths_are_rounded_up_to_multiples_of_eight() -> None:

@@ -1,0 +1,104 @@
+"""Pre-trained models and tokenizers of transformers: loaded without long waits, fed in constant shapes."""
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+
+from textsem.text.constant_shapes import constant_shape_batches, num_rows_to_fill
+
+__all__ = ["load_pretrained", "token_batches", "token_limit"]
+
+_HUB = ("huggingface.co", 443)
+_HUB_PATIENCE_SECONDS = 3.0
+
+Loaded = TypeVar("Loaded")
+
+
+def load_pretrained(name_or_folder: str, load: Callable[[bool], Loaded], *, kind: str) -> Loaded:
+    """Load from a folder, from the local cache, or from the hub if it answers at once.
+
+    Args:
+        name_or_folder: A folder or a hub id.
+        load: Does the work; told whether only local files may be read, and raises OSError or ValueError where it fails.
+        kind: What is expected there, for the message.
+
+    Raises:
+        ValueError: If nothing can be loaded from there.
+    """
+    try:
+        return load(True)
+    except (OSError, ValueError) as error:
+        if Path(name_or_folder).is_dir():
+            raise ValueError(f"expected {kind} in the folder {name_or_folder}: {error}") from error
+        if not _hub_answers():
+            raise ValueError(
+                f"expected a folder or a hub id, got {name_or_folder!r}: no such folder, not in the local cache, "
+                "and the hub does not answer"
+            ) from error
+    try:
+        return load(False)
+    except (OSError, ValueError) as error:
+        raise ValueError(f"expected {kind} on the hub under {name_or_folder!r}: {error}") from error
+
+
+def token_limit(tokenizer: Any, model: Any) -> int:
+    """Return the most tokens that a model of transformers reads: the smaller of the tokenizer's and its own limit."""
+    limits = [tokenizer.model_max_length, getattr(model.config, "max_position_embeddings", None)]
+    return min(int(limit) for limit in limits if limit is not None)
+
+
+def token_batches(
+    tokenizer: Any,
+    sentences: Sequence[str],
+    seconds: Sequence[str] | None = None,
+    *,
+    max_tokens: int,
+    batch_size: int,
+    device: torch.device,
+) -> Iterator[tuple[list[int], Any]]:
+    """Tokenize sentences or pairs and group them so that no row's result depends on its batch mates.
+
+    Args:
+        tokenizer: One of transformers.
+        sentences: The first, or only, sentence of each row; at least one row.
+        seconds: The second sentence of each row; None where there is only one.
+        max_tokens: A longer row is cut, the longer sentence first.
+        batch_size: Most rows in a batch.
+        device: Where the tensors go.
+
+    Yields:
+        The row numbers of a batch, and what the model takes; its first rows are those, copies of the last one fill it.
+    """
+    encoded = tokenizer(
+        list(sentences),
+        None if seconds is None else list(seconds),
+        truncation="longest_first",
+        max_length=max_tokens,
+    )
+    rows_of = {name: encoded[name] for name in encoded}
+    lengths = [(len(ids),) for ids in rows_of["input_ids"]]
+    for rows, (width,) in constant_shape_batches(lengths, batch_size):
+        filled = rows + rows[-1:] * num_rows_to_fill(len(rows), batch_size, device.type)
+        batch = tokenizer.pad(
+            {name: [values[row] for row in filled] for name, values in rows_of.items()},
+            padding="max_length",
+            max_length=min(width, max_tokens),
+            return_tensors="pt",
+        )
+        yield rows, batch.to(device)
+
+
+def _hub_answers() -> bool:
+    """Tell within seconds whether the hub can be reached: its own client retries for minutes."""
+    import socket
+
+    if os.environ.get("HF_HUB_OFFLINE", "0").upper() in ("1", "ON", "YES", "TRUE"):
+        return False
+    try:
+        socket.create_connection(_HUB, timeout=_HUB_PATIENCE_SECONDS).close()
+    except OSError:
+        return False
+    return True
