@@ -93,6 +93,18 @@ def test_folder_of_hugging_face_is_recognised(bert_folder: Path) -> None:
     assert isinstance(load_target(str(bert_folder), batch_size=8), HuggingFaceTarget)
 
 
+def test_precision_reaches_hugging_face(bert_folder: Path) -> None:
+    expected = HuggingFaceTarget(str(bert_folder), dtype="bfloat16").predict(PREMISES, HYPOTHESES)
+    answer = load_target(str(bert_folder), dtype="bfloat16").predict(PREMISES, HYPOTHESES)
+    assert torch.equal(answer, expected)
+    assert not torch.equal(answer, load_target(str(bert_folder)).predict(PREMISES, HYPOTHESES))
+
+
+def test_word_level_target_in_half_precision_is_refused(saved: tuple[WordLevelTarget, Path]) -> None:
+    with pytest.raises(ValueError, match="expected dtype float32 for a word-level target, got bfloat16"):
+        load_target(str(saved[1]), dtype="bfloat16")
+
+
 def test_config_survives_its_file(tmp_path: Path) -> None:
     config = replace(SMALL_CONFIGS["paper"], dropout=0.37)
     target = build_word_level("paper")

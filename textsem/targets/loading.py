@@ -5,7 +5,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from safetensors.torch import load_file, save
@@ -41,7 +41,12 @@ _KIND = "textsem-word-level-target"
 
 
 def load_target(
-    name_or_folder: str, *, device: str = "cpu", batch_size: int = 64, label_order: Sequence[str] | None = None
+    name_or_folder: str,
+    *,
+    device: str = "cpu",
+    batch_size: int = 64,
+    label_order: Sequence[str] | None = None,
+    dtype: Literal["float32", "bfloat16", "float16"] = "float32",
 ) -> Target:
     """Load a target for attacking: in evaluation mode, weights frozen.
 
@@ -51,15 +56,19 @@ def load_target(
         device: Where it runs.
         batch_size: Most rows in one forward pass.
         label_order: Label names in the order of a Hugging Face model's outputs, where its config only says ``LABEL_0``.
+        dtype: Weights and activations of a Hugging Face model; a word-level target computes in float32 alone.
 
     Raises:
-        ValueError: If nothing can be loaded from there, or the labels are not entailment, neutral and contradiction.
+        ValueError: If nothing can be loaded from there, the labels are not entailment, neutral and contradiction, or a
+            word-level target is wanted in half precision.
     """
     folder = BUNDLED_FOLDER if name_or_folder == "bundled" else Path(name_or_folder)
     if name_or_folder == "bundled" or _is_word_level(folder):
+        if dtype != "float32":
+            raise ValueError(f"expected dtype float32 for a word-level target, got {dtype}")
         target = load_word_level_target(folder, batch_size=batch_size).to(device)
         return target.eval().requires_grad_(False)
-    return HuggingFaceTarget(name_or_folder, device=device, batch_size=batch_size, label_order=label_order)
+    return HuggingFaceTarget(name_or_folder, device=device, batch_size=batch_size, label_order=label_order, dtype=dtype)
 
 
 def build_word_level_target(config: NetworkConfig, vocabulary: Vocabulary, *, batch_size: int = 64) -> WordLevelTarget:
