@@ -1,0 +1,95 @@
+"""What a verification finds: differences, and how many items of a check had none."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+__all__ = ["Check", "Difference", "compare_figures"]
+
+# Figures are sums, quotients and roots of the same doubles; another machine's logarithm may round otherwise.
+FIGURE_TOLERANCE = 1e-9
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Something that is not as it was written.
+
+    Args:
+        where: The line ("line 3", counted from 0 as ``index`` is) or the file.
+        field: Name, nested ones with dots.
+        written: What stands there.
+        found: What was found now.
+    """
+
+    where: str
+    field: str
+    written: Any
+    found: Any
+
+    def __str__(self) -> str:
+        """Return one line."""
+        return f"{self.where}, {self.field}: written {self.written!r}, found {self.found!r}"
+
+
+@dataclass(frozen=True)
+class Check:
+    """One kind of check over many items.
+
+    Args:
+        name: What was compared.
+        num_items: How many lines or figures.
+        differences: In the order of the items.
+    """
+
+    name: str
+    num_items: int
+    differences: tuple[Difference, ...]
+
+    @property
+    def num_reproduced(self) -> int:
+        """Items without a difference."""
+        is_line = all(difference.where.startswith("line ") for difference in self.differences)
+        wrong = {d.where for d in self.differences} if is_line else {(d.where, d.field) for d in self.differences}
+        return max(self.num_items - len(wrong), 0)
+
+
+def compare_figures(
+    name: str, where: str, written: Mapping[str, Any], found: Mapping[str, Any], *, tolerance: float = FIGURE_TOLERANCE
+) -> Check:
+    """Compare all that ``found`` holds with what is written under the same names, however deep.
+
+    Args:
+        name: Of the check.
+        where: The file that differences are named after.
+        written: Mappings, sequences and plain values; what ``found`` does not name is not compared.
+        found: The same, computed now.
+        tolerance: Relative, of floats.
+    """
+    expected = _leaves(found)
+    actual = _leaves({key: written[key] for key in found if key in written})
+    differences = [
+        Difference(where, field, actual.get(field, "nothing"), expected.get(field, "nothing"))
+        for field in dict.fromkeys([*expected, *actual])
+        if field not in actual or field not in expected or not _is_same(actual[field], expected[field], tolerance)
+    ]
+    return Check(name, len({*expected, *actual}), tuple(differences))
+
+
+def _leaves(value: Any, field: str = "") -> dict[str, Any]:
+    if isinstance(value, Mapping) and value:
+        children = value.items()
+    elif isinstance(value, list | tuple) and value:
+        children = ((str(i), child) for i, child in enumerate(value))
+    else:
+        return {field: value}
+    found: dict[str, Any] = {}
+    for key, child in children:
+        found |= _leaves(child, f"{field}.{key}" if field else str(key))
+    return found
+
+
+def _is_same(a: Any, b: Any, tolerance: float) -> bool:
+    if isinstance(a, float) and isinstance(b, float | int):
+        return math.isclose(a, b, rel_tol=tolerance)
+    return bool(a == b)
