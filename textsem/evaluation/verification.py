@@ -221,8 +221,8 @@ def _check_data(results: Sequence[AttackResult], summary: Mapping[str, Any], sou
     differences = []
     if len(data) != len(results):
         differences.append(Difference(RESULTS_NAME, "lines", len(results), len(data)))
-    for result, *pair in zip(results, data.premises, data.hypotheses, data.labels, strict=False):
-        wanted = {"premise": pair[0], "hypothesis": pair[1], "label": LABEL_NAMES[pair[2]]}
+    for result, premise, hypothesis, label in zip(results, data.premises, data.hypotheses, data.labels, strict=False):
+        wanted = {"premise": premise, "hypothesis": hypothesis, "label": LABEL_NAMES[label]}
         differences += [
             Difference(f"line {result.index}", name, getattr(result, name), value)
             for name, value in wanted.items()

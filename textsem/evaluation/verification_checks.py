@@ -77,14 +77,11 @@ def compare_figures(
 
 
 def _leaves(value: Any, field: str = "") -> dict[str, Any]:
-    if isinstance(value, Mapping) and value:
-        children = value.items()
-    elif isinstance(value, list | tuple) and value:
-        children = ((str(i), child) for i, child in enumerate(value))
-    else:
+    children = dict(enumerate(value)) if isinstance(value, list | tuple) else value
+    if not isinstance(children, Mapping) or not children:
         return {field: value}
     found: dict[str, Any] = {}
-    for key, child in children:
+    for key, child in children.items():
         found |= _leaves(child, f"{field}.{key}" if field else str(key))
     return found
 
