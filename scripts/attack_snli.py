@@ -39,6 +39,9 @@ def parse_options(arguments: Sequence[str] | None = None) -> dict[str, Any]:
     add("--num-candidates", type=int, help="codes decoded for one pair (default: 200)")
     add("--controls", nargs="+", metavar="DIR", help="finished runs of controls that the report compares this one with")
     add("--particles", type=int, dest="num_particles", metavar="M", help="particles (default: the adversary's number)")
+    add("--judges", nargs="+", metavar="NAME", help="NLI models that judge the finished run; the first one scores")
+    add("--sentence-encoder", metavar="NAME", help="measures similarity for the judges (TEXTSEM_SENTENCE_ENCODER)")
+    add("--min-similarity", type=float, help="smallest similarity of a valid success (default: 0.8)")
     return vars(parser.parse_args(arguments))
 
 

@@ -92,7 +92,7 @@ def test_what_is_absent_stays_open() -> None:
 
 def test_answers_that_are_no_numbers_are_refused() -> None:
     class Broken:
-        label_names = ("entailment", "neutral", "contradiction")
+        label_names: tuple[str, ...] = ("entailment", "neutral", "contradiction")
 
         def predict(self, premises: Sequence[str], hypotheses: Sequence[str]) -> Tensor:
             return torch.full((len(premises), 3), float("nan"))

@@ -54,7 +54,8 @@ def test_every_option_reaches_its_field(script: ModuleType, configs: list[Attack
     line = (
         "--data d --split dev --limit 0 --target t --access label --max-queries 7 --model m --candidates-from clean "
         "--output o --resume --seed 5 --device cpu --batch-size 8 --label-order contradiction neutral entailment "
-        "--eps 1.5 --max-edits 2 --num-candidates 9 --particles 10 --controls one two"
+        "--eps 1.5 --max-edits 2 --num-candidates 9 --particles 10 --controls one two "
+        "--judges a b --sentence-encoder e --min-similarity 0.7"
     )
     assert script.main(line.split()) == 0
     assert configs == [
@@ -78,6 +79,9 @@ def test_every_option_reaches_its_field(script: ModuleType, configs: list[Attack
             num_candidates=9,
             num_particles=10,
             controls=("one", "two"),
+            judges=("a", "b"),
+            sentence_encoder="e",
+            min_similarity=0.7,
         )
     ]
 

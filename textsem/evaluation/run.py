@@ -1,7 +1,5 @@
 """The main job: attack a classifier on SNLI and leave results, summary and report in a folder."""
 
-import hashlib
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,6 +14,10 @@ from textsem.attacks.runner import CandidateAttack, run_attack
 from textsem.constraints.fluency import FluencyConstraint
 from textsem.data.nli import NliData, load_nli
 from textsem.evaluation.codes import MeasuredCodes, measure_codes
+from textsem.evaluation.control_runs import read_controls
+from textsem.evaluation.identity import identify_model, model_folder
+from textsem.evaluation.judges import JUDGEMENTS_NAME
+from textsem.evaluation.judging import JuryConfig, judge_lines, load_jury
 from textsem.evaluation.metrics import summarise
 from textsem.evaluation.report import headline, write_report
 from textsem.evaluation.results import (
@@ -45,7 +47,10 @@ FILE_NAMES = (RESULTS_NAME, SUMMARY_NAME, REPORT_NAME)
 CandidatesFrom = Literal["adversarial", "clean", "isotropic", "neighbours", "reconstruction"]
 
 # What a line does not depend on: a run may be resumed with another value.
-NOT_BINDING = ("data", "split", "limit", "output", "resume", "device", "batch_size", "controls")
+NOT_BINDING = (
+    *("data", "split", "limit", "output", "resume", "device", "batch_size", "controls"),
+    *("judges", "sentence_encoder", "min_similarity"),
+)
 
 
 @dataclass(frozen=True)
@@ -75,6 +80,11 @@ class AttackSnliConfig:
         controls: Folders of finished runs with other ``candidates_from`` on the same pairs and target; the report sets
             this run against them and says first if it is not above one.
         num_particles: M; None for the adversary's own number.
+        judges: NLI models that judge the finished run, by name or folder; the first one scores.  None of them may have
+            taken part in the attack.
+        sentence_encoder: Folder or hub id of the model that measures similarity for the judgement; None for what the
+            environment variable TEXTSEM_SENTENCE_ENCODER names.
+        min_similarity: Smallest similarity of a valid success.
     """
 
     data: str | None = None
@@ -97,10 +107,14 @@ class AttackSnliConfig:
     num_candidates: int = 200
     num_particles: int | None = None
     controls: tuple[str, ...] = ()
+    judges: tuple[str, ...] = ()
+    sentence_encoder: str | None = None
+    min_similarity: float = 0.80
 
     def __post_init__(self) -> None:
         """Check what no part checks that is built from these options; lists become tuples."""
         object.__setattr__(self, "controls", tuple(self.controls))
+        object.__setattr__(self, "judges", tuple(self.judges))
         if self.label_order is not None:
             object.__setattr__(self, "label_order", tuple(self.label_order))
         if self.candidates_from not in get_args(CandidatesFrom):
@@ -110,10 +124,18 @@ class AttackSnliConfig:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ValueError(f"expected {name} >= 1, got {value}")
+        self.jury_config()
 
     def attack_config(self) -> AttackConfig:
         """Return the part of the options that the attack loop reads."""
         return AttackConfig(self.max_queries, self.num_candidates, self.eps, self.max_edits, self.seed)
+
+    def jury_config(self) -> JuryConfig | None:
+        """Return who judges the finished run; None for nobody."""
+        if not self.judges:
+            return None
+        device = self.device or ("cuda" if torch.cuda.is_available() else "cpu")
+        return JuryConfig(self.judges, self.sentence_encoder, self.min_similarity, device=device)
 
 
 def attack_snli(config: AttackSnliConfig, *, show_progress: bool = False) -> dict[str, Any]:
@@ -135,14 +157,19 @@ def attack_snli(config: AttackSnliConfig, *, show_progress: bool = False) -> dic
     device = config.device or ("cuda" if torch.cuda.is_available() else "cpu")
     loaded = load_target(config.target, device=device, batch_size=config.batch_size, label_order=config.label_order)
     target = MeteredTarget(loaded, access=config.access)
-    model = TextAdversary.from_pretrained(_folder(config.model, BUNDLED_MODEL))
+    model = TextAdversary.from_pretrained(model_folder(config.model, BUNDLED_MODEL))
     num_particles = config.num_particles or model.config.num_particles
     codes_config = ManifoldConfig(num_particles=num_particles, seed=config.seed)
     source = make_source(config.candidates_from, model, codes_config)
     identity = {
-        "adversary": _identity(config.model, BUNDLED_MODEL),
-        "target": _identity(config.target, BUNDLED_TARGET),
+        "adversary": identify_model(config.model, BUNDLED_MODEL),
+        "target": identify_model(config.target, BUNDLED_TARGET),
     }
+
+    # Loaded before the search, so that a wrong name costs none, and asked after it.
+    jury_config = config.jury_config()
+    trigram_folder = model_folder(config.model, BUNDLED_MODEL)
+    jury = jury_config and load_jury(jury_config, model.language_model, trigram_folder, took_part=identity)
 
     folder = Path(config.output)
     settings = {name: value for name, value in asdict(config).items() if name not in NOT_BINDING}
@@ -154,6 +181,7 @@ def attack_snli(config: AttackSnliConfig, *, show_progress: bool = False) -> dic
     else:
         num_completed = 0
         begin_run(folder, settings)
+    (folder / JUDGEMENTS_NAME).unlink(missing_ok=True)
 
     with ResultsWriter(folder / RESULTS_NAME) as writer:
         statistics = run_attack(
@@ -165,6 +193,7 @@ def attack_snli(config: AttackSnliConfig, *, show_progress: bool = False) -> dic
             show_progress=show_progress,
         )
     results = read_results(folder / RESULTS_NAME)
+    judgements, validity = judge_lines(folder, results, jury) if jury else (None, None)
     measured = _measured(config, model, data, num_particles)
     facts = RunFacts(
         settings=asdict(config),
@@ -177,8 +206,8 @@ def attack_snli(config: AttackSnliConfig, *, show_progress: bool = False) -> dic
         latent_noise=asdict(measured.noise) if measured else None,
         notice=data.notice,
     )
-    metrics = summarise(results)
-    controls = _controls(config, results)
+    metrics = {**summarise(results), "validity": validity}
+    controls = read_controls(config.controls, results, judgements=judgements, validity=validity)
     # Rows and candidates of this process alone: a resumed run did not count what came before it.
     here = {"candidates": dict(statistics.candidates), "target": target.counts["attack"].to_dict()}
     first_error = next((r.message for r in results if r.status == "error"), None)
@@ -193,39 +222,6 @@ def attack_snli(config: AttackSnliConfig, *, show_progress: bool = False) -> dic
         controls=controls,
     )
     return summary
-
-
-def _controls(config: AttackSnliConfig, results: Sequence[AttackResult]) -> dict[str, dict[str, Any]] | None:
-    """Return the metrics of the runs that this one is set against, recomputed from their lines.
-
-    Raises:
-        ValueError: If a control was run on other pairs.
-    """
-    pairs = [(result.premise, result.hypothesis, result.prediction) for result in results]
-    found = {}
-    for folder in config.controls:
-        lines = read_results(Path(folder) / RESULTS_NAME)
-        if [(line.premise, line.hypothesis, line.prediction) for line in lines] != pairs:
-            raise ValueError(f"expected a control on the same pairs and target in {folder}, got other ones")
-        settings = json.loads((Path(folder) / SUMMARY_NAME).read_text(encoding="utf-8"))["settings"]
-        found[str(settings["candidates_from"])] = summarise(lines)
-    return found or None
-
-
-def _folder(name: str, bundled: Path) -> Path:
-    return bundled if name == "bundled" else Path(name).expanduser()
-
-
-def _identity(name: str, bundled: Path) -> dict[str, str | None]:
-    """Return a model's name and the digest of its folder's weights and configs; no digest for a hub id."""
-    folder = _folder(name, bundled)
-    if not folder.is_dir():
-        return {"name": name, "sha256": None}
-    digest = hashlib.sha256()
-    for file in sorted([*folder.glob("*.json"), *folder.glob("*.safetensors"), *folder.glob("*/*.safetensors")]):
-        digest.update(file.relative_to(folder).as_posix().encode() + b"\0")
-        digest.update(hashlib.sha256(file.read_bytes()).digest())
-    return {"name": name, "sha256": digest.hexdigest()}
 
 
 def _measured(
