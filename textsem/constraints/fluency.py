@@ -1,5 +1,6 @@
 """Well-formedness by a language model: the new sentence must not be much less likely than the old one."""
 
+from textsem.constraints.conjunction import Composable
 from textsem.protocols import CandidateRows
 from textsem.text.ngram import TrigramLanguageModel
 from textsem.text.tokenization import tokenize
@@ -7,7 +8,7 @@ from textsem.text.tokenization import tokenize
 __all__ = ["FluencyConstraint"]
 
 
-class FluencyConstraint:
+class FluencyConstraint(Composable):
     """Refuse a candidate whose perplexity is too far above its original's; implements ``Constraint``.
 
         accept when  perplexity(x') <= max_ratio * perplexity(x)
