@@ -19,6 +19,7 @@ from torch import Tensor
 from textsem.attacks.candidates import pair_seed
 from textsem.attacks.runner import MAX_MESSAGE_LENGTH, ResultSink
 from textsem.attacks.search import predict_checked
+from textsem.constraints.conjunction import Conjunction
 from textsem.evaluation.peer_process import PeerError, PeerProcess
 from textsem.outputs import AttackResult
 from textsem.protocols import CandidateRows, Constraint, Target
@@ -91,6 +92,9 @@ class PeerAttack:
         constraints: What ``accept`` asks: all must agree.
         encoder: What ``encode`` asks, if the recipe does.
         language_model: What ``next_word`` asks, if the recipe does.
+
+    Raises:
+        ValueError: If there are constraints and the peer will not ask, or the other way round.
     """
 
     chunk_size = 1  # each line is on the disk before the next pair, which may take minutes, begins
@@ -104,6 +108,8 @@ class PeerAttack:
         encoder: SentenceVectors | None = None,
         language_model: TrigramLanguageModel | None = None,
     ) -> None:
+        if config.is_constrained != bool(constraints):
+            raise ValueError(f"expected constraints if is_constrained, got {config.is_constrained} and {constraints}")
         self.process = process
         self.config = config
         self.constraints = tuple(constraints)
@@ -153,12 +159,7 @@ class PeerAttack:
 
     def _accept(self, given: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
         rows = CandidateRows(given["premises"], given["originals"], given["candidates"], given["labels"])
-        accepted = [True] * len(rows)
-        for constraint in self.constraints:
-            left = [i for i, is_accepted in enumerate(accepted) if is_accepted]
-            for i, is_accepted in zip(left, constraint.accepts(rows.select(left)) if left else [], strict=True):
-                accepted[i] = bool(is_accepted)
-        return {"accepted": accepted}
+        return {"accepted": list(Conjunction(*self.constraints).accepts(rows))}
 
     def _encode(self, texts: Sequence[str]) -> dict[str, Any]:
         if self.encoder is None:

@@ -1,0 +1,291 @@
+"""The pipe to another package's attack, with a small program in the place of TextAttack."""
+
+import json
+import sys
+import textwrap
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from textsem.attacks.runner import run_attack
+from textsem.evaluation.peer_process import PeerError, PeerProcess
+from textsem.evaluation.peers import PeerAttack, PeerAttackConfig, WhileAlive, peer_command
+from textsem.evaluation.results import ResultsWriter, completed_prefix, read_results
+from textsem.outputs import AttackResult
+from textsem.protocols import CandidateRows
+from textsem.targets.callable import CallableTarget
+from textsem.targets.metering import MeteredTarget
+from textsem.text.ngram import TrigramLanguageModel
+from textsem.text.vocabulary import Vocabulary
+
+# A peer that drops the last word, then the last but one, ... until the label flips; what it does else stands in the
+# premise, so that a test chooses pair by pair.
+PEER = """
+import json, os, sys
+
+pipe = os.fdopen(os.dup(1), "w")
+os.dup2(2, 1)
+
+def say(message):
+    pipe.write(json.dumps(message) + "\\n")
+    pipe.flush()
+
+def ask(message):
+    say(message)
+    return json.loads(sys.stdin.readline())
+
+print("this goes to the log")
+say({"ready": {"package": "fake 1.0", "options": sys.argv[1:], "data": os.environ.get("FAKE_DATA")}})
+for line in sys.stdin:
+    pair = json.loads(line)["attack"]
+    premise, words = pair["premise"], pair["hypothesis"].split()
+    if "dies" in premise:
+        sys.exit("out of memory")
+    if "mumbles" in premise:
+        pipe.write("Traceback ...\\n")
+        pipe.flush()
+    found, error = None, None
+    if "raises" in premise:
+        error = "IndexError: " + "x" * 1000
+    texts = [" ".join(words[:n]) for n in range(len(words), 0, -1)]
+    if "--constrained" in sys.argv:
+        columns = {"premises": premise, "originals": pair["hypothesis"], "labels": pair["label"]}
+        question = {name: [value] * len(texts) for name, value in columns.items()} | {"candidates": texts}
+        texts = [text for text, is_fine in zip(texts, ask({"accept": question})["accepted"]) if is_fine]
+    if "encodes" in premise:
+        answer = ask({"encode": ["a man", "b"]})
+        error = answer.get("error") or str(answer["embeddings"])
+    if "next word" in premise:
+        error = str(ask({"next_word": {"previous": "A", "words": ["Man", "dog"]}})["log_probabilities"])
+    if "asks what is unknown" in premise:
+        error = ask({"sing": []})["error"]
+    other = premise.replace("changes", "changed")
+    for text in texts:
+        reply = ask({"predict": [[other, text]]})
+        if "error" in reply:
+            error = reply["error"]
+            break
+        row = reply["probabilities"][0]
+        if row.index(max(row)) != pair["label"]:
+            found = text
+            break
+    if "lies" in premise:
+        found = "never asked"
+    if "gives the original" in premise:
+        found = pair["hypothesis"]
+    say({"result": {"adversarial": found, "error": error}})
+"""
+
+
+@dataclass
+class Pairs:
+    premises: Sequence[str]
+    hypotheses: Sequence[str]
+    labels: Sequence[int]
+    problems: MappingProxyType[int, str] = field(default_factory=lambda: MappingProxyType({}))
+
+
+def pairs(*premises: str, hypothesis: str = "e e n n") -> Pairs:
+    return Pairs(premises, [hypothesis] * len(premises), [1] * len(premises))
+
+
+def by_letters(rows: list[tuple[str, str]]) -> list[list[float]]:
+    """Say neutral where the hypothesis ends with n, entailment where it ends with e; fail where asked to."""
+    if any("target fails" in premise for premise, text in rows if text.count(" ") == 2):
+        raise RuntimeError("the target fails")
+    return [[0.1, 0.8, 0.1] if text.endswith("n") else [0.8, 0.1, 0.1] for _, text in rows]
+
+
+class AtLeastTwoWords:
+    name = "two words"
+
+    def __init__(self) -> None:
+        self.seen: list[CandidateRows] = []
+
+    def accepts(self, rows: CandidateRows) -> list[bool]:
+        self.seen.append(rows)
+        return [len(text.split()) == 3 for text in rows.candidates]
+
+
+class Lengths:
+    def encode(self, texts: Sequence[str]) -> Tensor:
+        return torch.tensor([[float(len(text)), 0.5] for text in texts])
+
+
+@pytest.fixture
+def script(tmp_path: Path) -> Path:
+    (tmp_path / "peer.py").write_text(textwrap.dedent(PEER))
+    return tmp_path / "peer.py"
+
+
+@pytest.fixture
+def target() -> MeteredTarget:
+    return MeteredTarget(CallableTarget(by_letters))
+
+
+@pytest.fixture
+def attack(script: Path, target: MeteredTarget, tmp_path: Path) -> Callable[..., list[AttackResult]]:
+    """Return a function that attacks pairs and reads the lines back."""
+
+    def run(data: Pairs, config: PeerAttackConfig | None = None, **given: Any) -> list[AttackResult]:
+        config = config or PeerAttackConfig("pwws")
+        path = tmp_path / "results.jsonl"
+        num_completed = len(completed_prefix(path))
+        with started(script, config) as process, ResultsWriter(path) as writer:
+            peer = PeerAttack(process, config, **given)
+            run_attack(data, target, peer, WhileAlive(writer, process), num_completed=num_completed)
+        return read_results(path)
+
+    return run
+
+
+@contextmanager
+def started(script: Path, config: PeerAttackConfig | None = None) -> Iterator[PeerProcess]:
+    command = peer_command(config or PeerAttackConfig("pwws"), python=sys.executable, script=script)
+    with PeerProcess(command, log=script.parent / "peer.log", environment={"FAKE_DATA": "here"}) as process:
+        yield process
+
+
+Attack = Callable[..., list[AttackResult]]
+
+
+def test_rows_of_a_pair_count_and_its_unchanged_row_does_not(attack: Attack, target: MeteredTarget) -> None:
+    (line,) = attack(pairs("p"))
+    # Asked: "e e n n" (the unchanged pair), "e e n" (neutral still), "e e" (flips).
+    assert (line.status, line.adversarial, line.adversarial_prediction) == ("success", "e e", "entailment")
+    assert line.queries == 2
+    assert line.edits == 2
+    assert line.scores == {
+        "original": {"contradiction": 0.1, "entailment": 0.1, "neutral": 0.8},
+        "adversarial": {"contradiction": 0.1, "entailment": 0.8, "neutral": 0.1},
+    }
+    counts = target.counts["attack"]
+    assert counts.rows_requested == counts.rows_sent == 1 + line.queries
+
+
+def test_answers_from_the_targets_memory_are_queries_all_the_same(attack: Attack, target: MeteredTarget) -> None:
+    first, second = attack(pairs("p", "p"))
+    assert first.queries == second.queries == 2
+    assert target.counts["attack"].rows_requested == 6
+    assert target.counts["attack"].rows_sent == 3
+
+
+def test_pair_that_the_target_has_wrong_is_not_attacked(attack: Attack, target: MeteredTarget) -> None:
+    (line,) = attack(pairs("p", hypothesis="n e"))
+    assert (line.status, line.queries) == ("skipped", 0)
+    assert target.counts["attack"].rows_requested == 1
+
+
+def test_attack_without_success_fails(attack: Attack) -> None:
+    (line,) = attack(pairs("p", hypothesis="n n n"))
+    assert (line.status, line.adversarial, line.queries) == ("failed", None, 2)
+
+
+def test_constraint_is_served_with_premise_and_label(attack: Attack) -> None:
+    constraint = AtLeastTwoWords()
+    config = PeerAttackConfig("pwws", is_constrained=True)
+    (line,) = attack(pairs("p"), config, constraints=[constraint])
+    assert (line.status, line.queries) == ("failed", 1)
+    (rows,) = constraint.seen
+    assert list(rows.candidates) == ["e e n n", "e e n", "e e", "e"]
+    assert (set(rows.premises), set(rows.originals), set(rows.labels)) == ({"p"}, {"e e n n"}, {1})
+
+
+def test_constraints_that_would_never_be_asked_are_refused(script: Path) -> None:
+    with started(script) as process, pytest.raises(ValueError, match="expected constraints if is_constrained, got Fal"):
+        PeerAttack(process, PeerAttackConfig("pwws"), constraints=[AtLeastTwoWords()])
+
+
+@pytest.mark.parametrize(
+    ("premise", "message", "queries"),
+    [
+        ("raises", "IndexError: " + "x" * 288, 2),
+        ("lies", "expected a text that was asked and changed the prediction, got 'never asked'", 2),
+        ("gives the original", "expected a text that was asked and changed the prediction, got 'e e n n'", 2),
+        ("changes", "ValueError: expected the premise as it is, got another one in pair 1", 0),
+        ("target fails", "RuntimeError: the target fails", 1),
+        ("asks what is unknown", "PeerError: expected one question of predict, accept, encode, next_word, got", 0),
+        ("encodes", "ValueError: expected a sentence encoder for pwws, got none", 0),
+    ],
+)
+def test_pair_that_goes_wrong_is_an_error_and_the_next_one_is_attacked(
+    attack: Attack, premise: str, message: str, queries: int
+) -> None:
+    before, line, after = attack(pairs("p", premise, "q"))
+    assert (before.status, after.status) == ("success", "success")
+    assert (before.queries, after.queries) == (2, 2)
+    assert line.status == "error"
+    assert (line.message or "").startswith(message)
+    assert line.queries == queries
+
+
+def test_peer_may_not_pass_its_budget(attack: Attack) -> None:
+    (line,) = attack(pairs("p"), PeerAttackConfig("pwws", max_queries=1))
+    assert (line.status, line.queries) == ("error", 1)
+    assert "expected at most 1 queries, got 2" in (line.message or "")
+
+
+def test_encoder_is_served(attack: Attack) -> None:
+    (line,) = attack(pairs("encodes"), encoder=Lengths())
+    assert line.message == "[[5.0, 0.5], [1.0, 0.5]]"
+
+
+def test_next_word_is_that_of_the_trigram_at_the_start(attack: Attack) -> None:
+    corpus = [["a", "man", "sleeps"], ["a", "man", "runs"], ["a", "dog", "runs"]]
+    model = TrigramLanguageModel.fit(corpus, vocabulary=Vocabulary(("a", "man", "dog", "sleeps", "runs")))
+    (line,) = attack(pairs("next word"), language_model=model)
+    ids = torch.tensor([model.vocabulary.encode(["a", "man"]), model.vocabulary.encode(["a", "dog"])])
+    expected = model.log_probs(ids, torch.tensor([2, 2]))[:, 1]
+    torch.testing.assert_close(torch.tensor(json.loads(line.message or "")), expected)
+    assert expected[0] > expected[1]
+
+
+@pytest.mark.parametrize(
+    ("premise", "message"),
+    [("dies", "it ended with code 1; its last words: .*out of memory"), ("mumbles", "a line of JSON .* b'Traceback")],
+)
+def test_peer_that_fails_ends_the_run_and_leaves_what_was_written(
+    attack: Attack, tmp_path: Path, premise: str, message: str
+) -> None:
+    with pytest.raises(PeerError, match=f"(?s){message}"):
+        attack(pairs("p", "q", premise, "r"))
+    assert [line.status for line in read_results(tmp_path / "results.jsonl")] == ["success", "success"]
+
+
+def test_resumed_run_writes_what_a_whole_one_writes(attack: Attack, tmp_path: Path) -> None:
+    whole = attack(pairs("p", "q", "r"))
+    (tmp_path / "results.jsonl").unlink()
+    attack(pairs("p"))
+    assert attack(pairs("p", "q", "r")) == whole
+
+
+def test_peer_is_told_options_and_variables_and_logs_to_a_file(script: Path) -> None:
+    config = PeerAttackConfig("genetic", max_queries=7, is_constrained=True)
+    with started(script, config) as process:
+        assert process.facts["options"] == ["--attack", "genetic", "--max-queries", "7", "--constrained"]
+        assert process.facts["data"] == "here"
+    assert (script.parent / "peer.log").read_text() == "this goes to the log\n"
+
+
+def test_peer_that_never_starts_says_why(tmp_path: Path) -> None:
+    with pytest.raises(PeerError, match="expected a program at '/nowhere/python' that runs, got"):
+        PeerProcess(["/nowhere/python"], log=tmp_path / "log")
+    program = "import sys; sys.exit('no module named textattack')"
+    with pytest.raises(PeerError, match="ended with code 1; its last words: no module named textattack"):
+        PeerProcess([sys.executable, "-c", program], log=tmp_path / "log")
+    with pytest.raises(PeerError, match="expected the peer to say ready first"):
+        PeerProcess([sys.executable, "-c", "print('{}')"], log=tmp_path / "log")
+
+
+def test_config_refuses_unknown_attack_and_empty_budget() -> None:
+    with pytest.raises(ValueError, match="expected attack to be one of deepwordbug, pwws, textfooler, genetic, got"):
+        PeerAttackConfig("bae")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="expected max_queries >= 1, got 0"):
+        PeerAttackConfig("pwws", max_queries=0)
