@@ -10,8 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from textsem.evaluation.headline import headline
 from textsem.evaluation.metrics import summarise
-from textsem.evaluation.report import headline, word_differences, write_report
+from textsem.evaluation.report import write_report
+from textsem.evaluation.word_differences import word_differences
 from textsem.outputs import AttackResult
 
 RIGHT = AttackResult(0, "People run.", "A man sleeps.", "neutral", "neutral", "failed", queries=100)

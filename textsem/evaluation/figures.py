@@ -39,7 +39,13 @@ Floats = npt.NDArray[np.floating[Any]]
 
 
 def draw_query_curve(
-    queries: Sequence[int], attacked: int, *, controls: Mapping[str, Mapping[str, float]], confidence: float
+    queries: Sequence[int],
+    attacked: int,
+    *,
+    controls: Mapping[str, Mapping[str, float]],
+    confidence: float,
+    what: str = "attacked pairs that fell (%)",
+    name: str = "queries",
 ) -> str:
     """Draw the share of attacked pairs that fell within k queries, with its interval, against k on a log scale.
 
@@ -48,6 +54,8 @@ def draw_query_curve(
         attacked: Pairs that the target had right, at least 1.
         controls: Name of a control to its share at some budgets.
         confidence: Coverage of the band.
+        what: What the share counts.
+        name: Begins the ids in the SVG, so that several figures can share a page.
     """
 
     def draw(figure: "Figure") -> None:
@@ -60,24 +68,24 @@ def draw_query_curve(
             budgets, 100 * bounds[:, 0], 100 * bounds[:, 1], step="post", color=METHOD_COLOR, alpha=0.16, linewidth=0
         )
         axes.step(budgets, 100 * found / attacked, where="post", color=METHOD_COLOR, linewidth=2, label="this run")
-        for i, (name, points) in enumerate(controls.items()):
+        for i, (control, points) in enumerate(controls.items()):
             shares = sorted((int(k), 100 * share) for k, share in points.items())
             color, dash = CONTROL_COLORS[i % len(CONTROL_COLORS)], CONTROL_DASHES[i % len(CONTROL_DASHES)]
-            axes.plot(*zip(*shares, strict=True), color=color, dashes=dash, marker="o", markersize=3.5, label=name)
+            axes.plot(*zip(*shares, strict=True), color=color, dashes=dash, marker="o", markersize=3.5, label=control)
         axes.set_xscale("log")
         ticks = [k for k in (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000) if k <= last]
         axes.set_xticks(ticks, [str(k) for k in ticks])
         axes.minorticks_off()
-        axes.set(xlabel="queries per pair", ylabel="attacked pairs that fell (%)", xlim=(1, last))
+        axes.set(xlabel="queries per pair", ylabel=what, xlim=(1, last))
         axes.set_ylim(bottom=0)
         if controls:
             figure.legend(loc="outside upper left", ncols=3, fontsize=8.5)
 
-    return _to_svg(draw, name="queries", size=(4.9, 3.1))
+    return _to_svg(draw, name=name, size=(4.9, 3.1))
 
 
 def draw_distance_curve(distances: Sequence[float], attacked: int, *, confidence: float) -> str:
-    """Draw the share of attacked pairs that fell below a distance eps, with its interval, against eps.
+    """Draw the share of attacked pairs that fell at a distance of at most eps, with its interval, against eps.
 
     Args:
         distances: Distance of each success, at least one.

@@ -1,87 +1,35 @@
 """One self-contained page about a run: what came out, against what, and what it looks like."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from difflib import SequenceMatcher
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from textsem.evaluation import figures
-from textsem.evaluation.comparison import compare_proportions
+from textsem.evaluation import figures, formats
+from textsem.evaluation.headline import compare_flips, headline
+from textsem.evaluation.judges import Judgement
 from textsem.evaluation.metrics import ks_statistic
+from textsem.evaluation.report_validity import validity_view
+from textsem.evaluation.word_differences import word_differences
 from textsem.outputs import AttackResult
-from textsem.text.tokenization import TokenizedText, tokenize
 
-__all__ = ["WordPiece", "headline", "word_differences", "write_report"]
+__all__ = ["headline", "write_report"]
 
-NUM_EXAMPLES = 30
-DASH = "\u2013"
+NUM_EXAMPLES, NUM_NOT_VALID = 30, 10
+TEMPLATES = ("report.html.j2", "validity.html.j2", "examples.html.j2")
+FILTERS = {
+    "percent": formats.percent,
+    "number": formats.number,
+    "interval": formats.interval,
+    "points": formats.points,
+    "rate_interval": formats.rate_interval,
+}
 
 Summary = Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class WordPiece:
-    """A run of words in a comparison of two sentences.
-
-    Args:
-        kind: Whether the words stand in both, in the old one only, or in the new one only.
-        text: Their surface.
-        has_space: Whether a space stands before them in their sentence.
-    """
-
-    kind: Literal["same", "deleted", "inserted"]
-    text: str
-    has_space: bool
-
-
-def word_differences(old: str, new: str) -> list[WordPiece]:
-    """Compare two sentences word by word; what is replaced comes as deleted, then inserted.
-
-    Words are compared in lower case and shown with the surface they have in their own sentence.
-
-    Example:
-        >>> [(p.kind, p.text) for p in word_differences("A man sleeps.", "A woman sleeps.")]
-        [('same', 'A'), ('deleted', 'man'), ('inserted', 'woman'), ('same', 'sleeps.')]
-    """
-    a, b = tokenize(old), tokenize(new)
-    pieces: list[WordPiece] = []
-    for tag, a_from, a_to, b_from, b_to in SequenceMatcher(a=a.words, b=b.words, autojunk=False).get_opcodes():
-        if tag != "equal" and a_from < a_to:
-            pieces.append(_piece("deleted", a, a_from, a_to))
-        if b_from < b_to:
-            pieces.append(_piece("same" if tag == "equal" else "inserted", b, b_from, b_to))
-    return pieces
-
-
-def headline(summary: Summary, controls: Mapping[str, Summary] | None = None) -> str:
-    """Say in one sentence what came out; if a control is not beaten, say that.
-
-    Beaten means: the Wilson intervals of the two rates do not touch (``ProportionComparison.is_above``).
-    """
-    if not summary["attacked"]:
-        return f"No pair was attacked: the target had none of {summary['n']} right."
-    rate = f"{_percent(summary['attack_success_rate'])} ({_interval(summary)})"
-    level = _percent(summary["confidence"], digits=0)
-    unbeaten = [name for name, control in (controls or {}).items() if not _compare(summary, control).is_above]
-    if controls and unbeaten:
-        others = " and ".join(
-            f"{_percent(controls[name]['attack_success_rate'])} ({_interval(controls[name])}) with \u201c{name}\u201d"
-            for name in unbeaten
-        )
-        what = "its control" if len(unbeaten) == 1 else f"{len(unbeaten)} of its controls"
-        return f"The method is not above {what}: {rate} of the attacked pairs fell, {others}; {level} intervals."
-    counts = f"{summary['successes']} of {summary['attacked']}"
-    text = f"{counts} pairs that the target had right fell: {rate}, {level} interval"
-    if summary["successes"]:
-        edits = _number(summary["edits"]["median"])
-        text += f", by a median of {edits} word edit{'' if edits == '1' else 's'}"
-    return text + (", above every control." if controls else ".")
 
 
 def write_report(
@@ -92,6 +40,7 @@ def write_report(
     codes: tuple[npt.ArrayLike, npt.ArrayLike] | None = None,
     notice: str | None = None,
     controls: Mapping[str, Summary] | None = None,
+    judgements: Sequence[Judgement] | None = None,
 ) -> None:
     """Write the page.  It needs no network and loads nothing.
 
@@ -101,53 +50,58 @@ def write_report(
         results: The lines that the summary was made from.
         codes: Clean and perturbed codes, each [examples, latent], for Fig. 5.
         notice: What a reader must know first, such as demo data.
-        controls: Name of a control to what ``summarise`` says about it.
+        controls: Name of a control to what ``summarise`` says about it, from ``read_controls``.
+        judgements: What the summary's ``validity`` was made from.
 
     Raises:
-        ValueError: If the codes are not two matrices of the same width with rows.
+        ValueError: If the codes are not two matrices of the same width with rows, or a summary that tells validity
+            comes without judgements or beside a control that nobody judged.
     """
-    from jinja2 import Environment, StrictUndefined
+    from jinja2 import DictLoader, Environment, StrictUndefined
     from markupsafe import Markup
 
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters |= {"percent": _percent, "number": _number, "interval": _interval, "points": _points}
-    template = files("textsem.evaluation").joinpath("templates/report.html.j2").read_text(encoding="utf-8")
-    successes = [r for r in results if r.status == "success" and r.prediction == r.label]
-    drawn = {name: Markup(svg) for name, svg in _draw(summary, successes, controls or {}).items()}
-    page = environment.from_string(template).render(
+    folder = files("textsem.evaluation").joinpath("templates")
+    loader = DictLoader({name: folder.joinpath(name).read_text(encoding="utf-8") for name in TEMPLATES})
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, loader=loader
+    )
+    environment.filters |= FILTERS
+    flips = [r for r in results if r.status == "success" and r.prediction == r.label]
+    drawn = {name: Markup(svg) for name, svg in _draw(summary, flips, controls or {}).items()}
+    validity = validity_view(summary, results, judgements, controls or {})
+    page = environment.get_template(TEMPLATES[0]).render(
         headline=headline(summary, controls),
         notice=notice,
         summary=summary,
-        level=_percent(summary["confidence"], digits=0),
+        level=formats.percent(summary["confidence"], digits=0),
         source=(summary.get("settings") or {}).get("candidates_from", "this run"),
-        controls=[(name, control, _compare(summary, control)) for name, control in (controls or {}).items()],
+        controls=[(name, control, compare_flips(summary, control)) for name, control in (controls or {}).items()],
         figures=drawn,
         marginals=_marginals(codes),
-        examples=[(r, word_differences(r.hypothesis, r.adversarial or "")) for r in _sample(successes, summary)],
-        num_successes=len(successes),
+        validity=validity,
+        examples=_examples(flips, summary, NUM_EXAMPLES),
+        valid_examples=_examples(validity["valid"], summary, NUM_EXAMPLES) if validity else [],
+        not_valid_examples=_examples(validity["not_valid"], summary, NUM_NOT_VALID) if validity else [],
+        num_successes=len(flips),
         details=[(name, list(_flatten(summary.get(name) or {}))) for name in ("settings", "data", "model", "versions")],
     )
     Path(path).write_text(page, encoding="utf-8")
 
 
-def _piece(kind: Literal["same", "deleted", "inserted"], sentence: TokenizedText, start: int, end: int) -> WordPiece:
-    first, last = sentence.spans[start][0], sentence.spans[end - 1][1]
-    return WordPiece(kind, sentence.text[first:last], has_space=sentence.text[:first][-1:].isspace())
-
-
-def _sample(successes: Sequence[AttackResult], summary: Summary) -> list[AttackResult]:
-    """Choose examples by the seed alone, and show them in input order."""
+def _examples(results: Sequence[AttackResult], summary: Summary, most: int) -> list[tuple[AttackResult, Any]]:
+    """Choose examples by the seed alone, and show them in input order, word by word."""
     generator = torch.Generator().manual_seed(int(summary.get("seed") or 0))
-    chosen = torch.randperm(len(successes), generator=generator)[:NUM_EXAMPLES].tolist()
-    return [successes[i] for i in sorted(chosen)]
+    chosen = torch.randperm(len(results), generator=generator)[:most].tolist()
+    shown = [results[i] for i in sorted(chosen)]
+    return [(result, word_differences(result.hypothesis, result.adversarial or "")) for result in shown]
 
 
-def _draw(summary: Summary, successes: Sequence[AttackResult], controls: Mapping[str, Summary]) -> dict[str, str]:
+def _draw(summary: Summary, flips: Sequence[AttackResult], controls: Mapping[str, Summary]) -> dict[str, str]:
     if not summary["attacked"]:
         return {}
     shares = {name: c["queries"]["success_at"] for name, c in controls.items() if c["attacked"]}
-    queries = [r.queries for r in successes]
-    distances = [r.distance for r in successes if r.distance is not None]
+    queries = [r.queries for r in flips]
+    distances = [r.distance for r in flips if r.distance is not None]
     confidence, attacked = summary["confidence"], summary["attacked"]
     drawn = {"queries": figures.draw_query_curve(queries, attacked, controls=shares, confidence=confidence)}
     if distances:
@@ -173,32 +127,9 @@ def _marginals(codes: tuple[npt.ArrayLike, npt.ArrayLike] | None) -> dict[str, A
     }
 
 
-def _compare(summary: Summary, control: Summary) -> Any:
-    return compare_proportions(
-        summary["successes"], max(summary["attacked"], 1), control["successes"], max(control["attacked"], 1)
-    )
-
-
 def _flatten(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
     for name, value in tree.items():
         if isinstance(value, Mapping):
             yield from _flatten(value, f"{prefix}{name}.")
         else:
-            yield f"{prefix}{name}", DASH if value is None else str(value)
-
-
-def _percent(share: float | None, digits: int = 1) -> str:
-    return DASH if share is None else f"{100 * share:.{digits}f}%"
-
-
-def _points(difference: float) -> str:
-    return f"{100 * difference:+.1f}".replace("-", "\u2212")
-
-
-def _number(value: float | None, digits: int = 2) -> str:
-    return DASH if value is None else f"{value:,.{digits}f}".rstrip("0").rstrip(".") if digits else f"{value:,.0f}"
-
-
-def _interval(rates: Summary) -> str:
-    low, high = rates["attack_success_interval"]
-    return f"{_percent(low)} to {_percent(high)}"
+            yield f"{prefix}{name}", formats.DASH if value is None else str(value)

@@ -15,11 +15,12 @@ from textsem.constraints.fluency import FluencyConstraint
 from textsem.data.nli import NliData, load_nli
 from textsem.evaluation.codes import MeasuredCodes, measure_codes
 from textsem.evaluation.control_runs import read_controls
+from textsem.evaluation.headline import headline
 from textsem.evaluation.identity import identify_model, model_folder
 from textsem.evaluation.judges import JUDGEMENTS_NAME
 from textsem.evaluation.judging import JuryConfig, judge_lines, load_jury
 from textsem.evaluation.metrics import summarise
-from textsem.evaluation.report import headline, write_report
+from textsem.evaluation.report import write_report
 from textsem.evaluation.results import (
     RESULTS_NAME,
     SUMMARY_NAME,
@@ -220,6 +221,7 @@ def attack_snli(config: AttackSnliConfig, *, show_progress: bool = False) -> dic
         codes=(measured.clean, measured.perturbed) if measured else None,
         notice=data.notice,
         controls=controls,
+        judgements=judgements,
     )
     return summary
 
