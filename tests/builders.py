@@ -7,7 +7,8 @@ import torch
 from textsem.decoders.transpose_cnn import TransposeCNNDecoderConfig
 from textsem.encoders.cnn import CNNEncoderConfig
 from textsem.latent.particles import ParticleConfig
-from textsem.model import TextAdversary, TextAdversaryConfig
+from textsem.model import TextAdversary
+from textsem.model_config import TextAdversaryConfig
 from textsem.text.ngram import TrigramLanguageModel
 from textsem.text.vocabulary import Vocabulary
 

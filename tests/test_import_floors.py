@@ -22,6 +22,7 @@ FLOORS = {
     "targets": 2,
     "constraints": 2,
     "model": 3,
+    "model_config": 3,
     "attacks": 4,
     "training": 4,
     "evaluation": 5,

@@ -25,7 +25,8 @@ from tests.builders import (
 )
 from textsem.decoders.transpose_cnn import TransposeCNNDecoder
 from textsem.encoders.cnn import CNNEncoder
-from textsem.model import TextAdversary, TextAdversaryConfig
+from textsem.model import TextAdversary
+from textsem.model_config import TextAdversaryConfig
 from textsem.text.batches import encode_sentences
 from textsem.text.tokenization import tokenize
 from textsem.text.vocabulary import END_ID, PAD_ID, START_ID

@@ -1,26 +1,27 @@
 """TextAdversary: the one object that is trained, saved, loaded and shared."""
 
 import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from textsem.decoders.transpose_cnn import TransposeCNNDecoder, TransposeCNNDecoderConfig
-from textsem.encoders.cnn import CNNEncoder, CNNEncoderConfig
+from textsem.encoders.cnn import CNNEncoder
 from textsem.latent.initialisation import draw_layers, materialise
-from textsem.latent.particles import ParticleConfig, ParticleMLP
+from textsem.latent.particles import ParticleMLP
 from textsem.latent.recognition import RecognitionConfig, RecognitionNetwork
+from textsem.model_config import DECODERS, TextAdversaryConfig
 from textsem.text.labels import LABEL_NAMES
+from textsem.text.meaning import MeaningTable
 from textsem.text.ngram import TrigramLanguageModel
 from textsem.text.similarity import most_similar_words
 from textsem.text.vocabulary import PAD_ID, SPECIAL_WORDS, Vocabulary
 
-__all__ = ["DECODERS", "TextAdversary", "TextAdversaryConfig"]
+__all__ = ["TextAdversary"]
 
 FORMAT = "textsem-adversary-1"
 FILE_NAMES = ("config.json", "vocabulary.json", "model.safetensors")
@@ -28,87 +29,7 @@ INITIAL_LOGIT_SCALE = 12.0  # cosines lie within 1; the scale makes a softmax ov
 DECODED_ROWS = 128  # decoded at a time: cosines with 11,000 words take 44 kB a position
 
 Json = TypeVar("Json", dict[str, Any], list[Any])
-
-DECODERS: dict[str, tuple[type[TransposeCNNDecoder], type[TransposeCNNDecoderConfig]]] = {
-    "transpose_cnn": (TransposeCNNDecoder, TransposeCNNDecoderConfig),
-}
-
-
-@dataclass(frozen=True)
-class TextAdversaryConfig:
-    """Everything that shapes a ``TextAdversary`` save its words.
-
-    Args:
-        max_length: Words and punctuation marks of the longest hypothesis.
-        num_particles: M, how many particles a run draws unless told otherwise.
-        encoder: The CNN sentence encoder (feature extractor).
-        particle: MLP of E: features to code.
-        particle_adv: MLP of E': clean code (reading 12, ``code``) or features to perturbed code.
-        decoder_name: Key of ``DECODERS``.
-        decoder: Shape of the decoder.
-        noise_dim: Size of xi.
-        recognition_hidden: Hidden layers of f_eta and f_eta'.
-        spread: Standard deviation of E's weights over particles at the start.
-        spread_adv: The same for E'.
-        bank_size: Training sentences whose features are kept, so that at attack time U comes from a frozen bank of
-            training codes and never from the other inputs of a batch (reading 13).
-        perturbation_input: E' reads the clean ``code`` or the ``features`` (reading 12).
-        perturbation_condition: ``label``: E' is told y, which Sec. 2 gives the attacker, by a learned shift of its
-            input for each class; ``none``: it is not, as in Fig. 1.
-    """
-
-    max_length: int
-    num_particles: int
-    encoder: CNNEncoderConfig
-    particle: ParticleConfig
-    particle_adv: ParticleConfig
-    decoder: TransposeCNNDecoderConfig
-    decoder_name: str = "transpose_cnn"
-    noise_dim: int = 50
-    recognition_hidden: tuple[int, ...] = (60, 70)
-    spread: float = 0.02
-    spread_adv: float = 0.02
-    bank_size: int = 32_768
-    perturbation_input: Literal["code", "features"] = "code"
-    perturbation_condition: Literal["none", "label"] = "none"
-
-    def __post_init__(self) -> None:
-        """Check that the parts fit together."""
-        length, width, code = self.max_length + 1, self.encoder.feature_dim, self.particle.out_dim
-        if self.perturbation_input not in ("code", "features"):
-            raise ValueError(f"expected perturbation_input code or features, got {self.perturbation_input!r}")
-        if self.perturbation_condition not in ("none", "label"):
-            raise ValueError(f"expected perturbation_condition none or label, got {self.perturbation_condition!r}")
-        for name, size, expected in (
-            ("encoder.length", self.encoder.length, length),
-            ("decoder.length", self.decoder.length, length),
-            ("decoder.embedding_dim", self.decoder.embedding_dim, self.encoder.embedding_dim),
-            ("particle.in_dim", self.particle.in_dim, width),
-            ("particle_adv.in_dim", self.particle_adv.in_dim, code if self.perturbation_input == "code" else width),
-            ("particle_adv.out_dim", self.particle_adv.out_dim, code),
-            ("decoder.latent_dim", self.decoder.latent_dim, code),
-        ):
-            if size != expected:
-                raise ValueError(f"expected {name} of {expected}, as the other parts say, got {size}")
-
-    @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> "TextAdversaryConfig":
-        """Rebuild a config from JSON types.
-
-        Raises:
-            ValueError: If a key is missing or unknown.
-        """
-        try:
-            kinds: dict[str, type] = {"encoder": CNNEncoderConfig, "particle": ParticleConfig}
-            kinds |= {"particle_adv": ParticleConfig, "decoder": DECODERS[values["decoder_name"]][1]}
-            parts = {key: kind(**_tuples(values[key])) for key, kind in kinds.items()}
-            return cls(**_tuples({key: value for key, value in values.items() if key not in kinds}), **parts)
-        except (AttributeError, KeyError, TypeError) as error:
-            raise ValueError(f"expected the keys and types of TextAdversaryConfig, got others: {error}") from None
-
-
-def _tuples(values: dict[str, Any]) -> dict[str, Any]:
-    return {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
+Part = TypeVar("Part", TrigramLanguageModel, MeaningTable)
 
 
 class TextAdversary(nn.Module):
@@ -122,6 +43,7 @@ class TextAdversary(nn.Module):
         config: Shapes.
         vocabulary: Words and ids.
         language_model: Trigram of the training sentences, for the fluency constraint; None leaves that out.
+        meaning: A sentence encoder distilled into word vectors; None takes the embedding table in its place.
     """
 
     bank_features: Tensor
@@ -131,11 +53,13 @@ class TextAdversary(nn.Module):
         config: TextAdversaryConfig,
         vocabulary: Vocabulary,
         language_model: TrigramLanguageModel | None = None,
+        meaning: MeaningTable | None = None,
     ) -> None:
         super().__init__()
         self.config = config
         self.vocabulary = vocabulary
         self.language_model = language_model
+        self.meaning = meaning
         self.embedding = nn.Parameter(torch.zeros(vocabulary.size, config.encoder.embedding_dim))
         self.log_scale = nn.Parameter(torch.tensor(INITIAL_LOGIT_SCALE).log())
         with torch.device("meta"):
@@ -237,7 +161,8 @@ class TextAdversary(nn.Module):
         """Write ``config.json``, ``vocabulary.json``, ``model.safetensors`` and the trigram into ``folder``."""
         path = Path(folder)
         path.mkdir(parents=True, exist_ok=True)
-        config = {"format": FORMAT, "has_trigram": self.language_model is not None, **asdict(self.config)}
+        parts = {"has_trigram": self.language_model is not None, "has_meaning": self.meaning is not None}
+        config = {"format": FORMAT, **parts, **asdict(self.config)}
         (path / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
         words = list(self.vocabulary.words[len(SPECIAL_WORDS) :])
         (path / "vocabulary.json").write_text(json.dumps(words, ensure_ascii=False) + "\n", encoding="utf-8")
@@ -245,6 +170,8 @@ class TextAdversary(nn.Module):
         save_file(tensors, path / "model.safetensors")
         if self.language_model is not None:
             self.language_model.save(path / "trigram")
+        if self.meaning is not None:
+            self.meaning.save(path)
 
     @classmethod
     def from_pretrained(cls, folder: str | Path) -> "TextAdversary":
@@ -260,9 +187,14 @@ class TextAdversary(nn.Module):
         values = _read_json(path / "config.json", dict)
         if values.pop("format", None) != FORMAT:
             raise ValueError(f"expected a config.json of format {FORMAT} in {path}")
-        has_trigram = values.pop("has_trigram", None)
+        has_trigram, has_meaning = values.pop("has_trigram", None), values.pop("has_meaning", None)
         vocabulary = Vocabulary(_read_json(path / "vocabulary.json", list))
-        model = cls(TextAdversaryConfig.from_dict(values), vocabulary, _load_trigram(path) if has_trigram else None)
+        model = cls(
+            TextAdversaryConfig.from_dict(values),
+            vocabulary,
+            _load_part(TrigramLanguageModel, path / "trigram") if has_trigram else None,
+            _load_part(MeaningTable, path) if has_meaning else None,
+        )
         try:
             tensors = {name: value.float() for name, value in load_file(path / "model.safetensors").items()}
             model.load_state_dict(tensors, strict=True)
@@ -293,8 +225,8 @@ def _read_json(path: Path, kind: type[Json]) -> Json:
     return value
 
 
-def _load_trigram(path: Path) -> TrigramLanguageModel:
+def _load_part(kind: type[Part], folder: Path) -> Part:
     try:
-        return TrigramLanguageModel.load(path / "trigram")
+        return kind.load(folder)
     except (OSError, SafetensorError) as error:
-        raise ValueError(f"expected the trigram of this adversary in {path / 'trigram'}: {error}") from None
+        raise ValueError(f"expected a {kind.__name__} of this adversary in {folder}: {error}") from None

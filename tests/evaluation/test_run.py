@@ -14,7 +14,8 @@ from textsem.evaluation.results import ResultsWriter, read_results
 from textsem.evaluation.run import FILE_NAMES, AttackSnliConfig, attack_snli
 from textsem.latent.manifold import latent_noise_level
 from textsem.latent.particles import ParticleConfig
-from textsem.model import TextAdversary, TextAdversaryConfig
+from textsem.model import TextAdversary
+from textsem.model_config import TextAdversaryConfig
 from textsem.targets.attention import AttentionConfig
 from textsem.targets.loading import build_word_level_target, load_target, save_word_level_target
 from textsem.text.batches import encode_sentences

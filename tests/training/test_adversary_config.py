@@ -7,7 +7,7 @@ import pytest
 
 from tests.training.toys import CONFIG, build_run
 from textsem.latent.configuration import LearnerConfig
-from textsem.model import TextAdversaryConfig
+from textsem.model_config import TextAdversaryConfig
 from textsem.training.adversary_config import PRESETS, AdversaryTrainingConfig, preset
 
 RATES = (

@@ -16,7 +16,8 @@ from tqdm import tqdm
 from textsem.latent.learner import Learner, train_batch
 from textsem.latent.problem import Phase
 from textsem.latent.state import state_from_tensors, state_to_tensors
-from textsem.model import TextAdversary, TextAdversaryConfig
+from textsem.model import TextAdversary
+from textsem.model_config import TextAdversaryConfig
 from textsem.text.embeddings import cooccurrence_embeddings, random_embeddings
 from textsem.text.ngram import TrigramLanguageModel
 from textsem.text.tokenization import tokenize

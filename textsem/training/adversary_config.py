@@ -8,7 +8,7 @@ from textsem.encoders.cnn import CNNEncoderConfig
 from textsem.latent.configuration import LearnerConfig
 from textsem.latent.objective import FoolingLoss
 from textsem.latent.particles import ParticleConfig
-from textsem.model import TextAdversaryConfig
+from textsem.model_config import TextAdversaryConfig
 
 __all__ = ["PRESETS", "AdversaryTrainingConfig", "Preset", "preset"]
 
