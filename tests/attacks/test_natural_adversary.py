@@ -15,7 +15,7 @@ from textsem.attacks.code_spaces import CodeSpace
 from textsem.attacks.natural_adversary import NaturalAdversary, NaturalAdversaryConfig
 from textsem.attacks.runner import RunStatistics, run_attack
 from textsem.attacks.selection import plain_form
-from textsem.attacks.shells import HybridShrinkingSearch, IterativeStochasticSearch, ShellSearch
+from textsem.attacks.shells import HybridShrinkingSearch, IterativeStochasticSearch, Shell, Shells, ShellSearch
 from textsem.outputs import AttackResult
 from textsem.protocols import CandidateRows, Constraint
 
@@ -188,6 +188,25 @@ def test_budget_is_never_exceeded(search: ShellSearch, max_queries: int) -> None
     sent = Counter(premise for premise, _ in target.rows)
     assert [sent[result.premise] - 1 for result in results] == [result.queries for result in results]
     assert max(result.queries for result in results) == max_queries
+
+
+def test_pair_that_spent_its_budget_draws_no_more() -> None:
+    _, _, statistics = run(ITERATIVE, replace(CONFIG, max_queries=1))
+    # Nothing to ask in the first shell, one row of the second.
+    assert statistics.candidates["proposed"] == 12 * 2 * ITERATIVE.num_draws
+
+
+def test_closest_flip_stays_when_a_search_goes_outward() -> None:
+    class Outward:
+        num_draws = 20
+
+        def shells(self) -> Shells:
+            yield Shell(0.6, 0.7)
+            yield Shell(0.8, 0.9)
+
+    results, target, _ = run(Outward())
+    assert len(target.rows) == 12 * (1 + 20 + 20)
+    assert max(adversarial_radius(result) for result in results) < 0.7
 
 
 def test_hybrid_search_keeps_its_flip_when_the_budget_ends_its_walk() -> None:
