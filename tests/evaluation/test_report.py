@@ -10,9 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.evaluation.judged import ENTAILED, FLIP, judged
 from textsem.evaluation.headline import headline
+from textsem.evaluation.judges import Judgement
 from textsem.evaluation.metrics import summarise
 from textsem.evaluation.report import write_report
+from textsem.evaluation.validity import summarise_validity
 from textsem.evaluation.word_differences import word_differences
 from textsem.outputs import AttackResult
 
@@ -172,3 +175,73 @@ def test_codes_of_different_width_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"got \(3, 2\) and \(3, 4\)"):
         page(tmp_path, [RIGHT], codes=(np.zeros((3, 2)), np.zeros((3, 4))))
     assert "KS" in page(tmp_path, [RIGHT], codes=(np.zeros((3, 2)), np.zeros((3, 2))))
+
+
+def judged_run(valid: int, not_valid: int) -> tuple[list[AttackResult], list[Judgement]]:
+    lines = [(FLIP, judged())] * valid + [(FLIP, judged(after=ENTAILED, similarity=0.5))] * not_valid
+    results = [replace(result, index=i) for i, (result, _) in enumerate(lines)]
+    return results, [replace(judgement, index=i) for i, (_, judgement) in enumerate(lines)]
+
+
+def judged_page(tmp_path: Path, valid: int, not_valid: int, seed: int = 0, **missing: Any) -> str:
+    results, judgements = judged_run(valid, not_valid)
+    judgements = [replace(judgement, **missing) for judgement in judgements]
+    validity = summarise_validity(results, judgements)
+    summary = {**summarise(results), "validity": validity, "seed": seed}
+    control = {**summarise(results), "validity": summarise_validity(*judged_run(1, valid + not_valid - 1))}
+    return page(tmp_path, results, summary, judgements=judgements, controls={"clean": control})
+
+
+def test_page_of_a_judged_run_leads_with_valid_success(tmp_path: Path) -> None:
+    html = judged_page(tmp_path, valid=40, not_valid=20)
+    elements = Elements()
+    elements.feed(html)
+    assert elements.open == []
+    ids = [attributes["id"] for _, attributes in elements.seen if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    assert "fell to a valid attack" in html[: html.index("</h1>")]
+    assert html.index("Valid success rate") < html.index("Flips of the label")
+    for expected in (
+        "at least 0.8",
+        "at most 2 times",
+        "errors bound what",
+        "Over the thresholds",
+        "Why flips are not",
+    ):
+        assert expected in html
+    assert "Flips are not valid successes" not in html
+    assert '<td class="num chosen">66.7%</td>' in html
+    assert html.count('chosen"') == 1
+
+
+def test_valid_examples_and_others_are_drawn_apart_by_the_seed(tmp_path: Path) -> None:
+    def shown(seed: int) -> tuple[list[int], list[int]]:
+        html = judged_page(tmp_path, valid=40, not_valid=20, seed=seed)
+        cut = html.index("10 of 20 flips that are not valid")
+        valid, others = ([int(i) for i in re.findall(r"pair (\d+)</p>", part)] for part in (html[:cut], html[cut:]))
+        assert html.count("Not valid: judge follows the flip, similarity (the judge says entailment)") == 10
+        return valid, others
+
+    valid, others = shown(1)
+    assert len(valid) == len(set(valid)) == 30
+    assert set(valid) <= set(range(40))
+    assert len(others) == len(set(others)) == 10
+    assert set(others) <= set(range(40, 60))
+    assert shown(1) == (valid, others) != shown(2)
+
+
+def test_page_without_a_judgement_says_that_flips_are_not_valid_successes(tmp_path: Path) -> None:
+    html = page(tmp_path, made_up(2, 3))
+    assert "Flips are not valid successes" in html
+    assert "scripts/judge_results.py" in html
+    html = judged_page(tmp_path, valid=2, not_valid=1, similarity=None)
+    assert "Flips are not valid successes" in html
+    assert "3 of 3 flips were not measured for similarity in meaning" in html
+    assert "Valid success rate" not in html
+
+
+def test_judged_summary_without_judgements_is_refused(tmp_path: Path) -> None:
+    results, judgements = judged_run(1, 1)
+    summary = {**summarise(results), "validity": summarise_validity(results, judgements)}
+    with pytest.raises(ValueError, match="expected the judgements"):
+        page(tmp_path, results, summary)

@@ -10,6 +10,7 @@ from textsem.data.nli import load_nli
 from textsem.decoders.transpose_cnn import TransposeCNNDecoderConfig
 from textsem.encoders.cnn import CNNEncoderConfig
 from textsem.evaluation.codes import measure_codes
+from textsem.evaluation.judges import read_judgements
 from textsem.evaluation.results import ResultsWriter, read_results
 from textsem.evaluation.run import FILE_NAMES, AttackSnliConfig, attack_snli
 from textsem.latent.manifold import latent_noise_level
@@ -167,6 +168,29 @@ def test_control_on_other_pairs_is_refused(into: Into) -> None:
     attack_snli(replace(into("short"), candidates_from="clean", limit=5))
     with pytest.raises(ValueError, match=r"expected a control on the same pairs and target in .*short, got other ones"):
         attack_snli(replace(into("run"), controls=(into("short").output,)))
+
+
+def test_judged_run_keeps_its_judgements_and_leaves_the_lines_alone(
+    into: Into, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("TEXTSEM_SENTENCE_ENCODER", raising=False)
+    alone, judged = attack_snli(into("alone")), replace(into("judged"), judges=("bundled",))
+    summary = attack_snli(judged)
+    lines = [Path(into(name).output, "results.jsonl").read_bytes() for name in ("alone", "judged")]
+    assert lines[0] == lines[1]
+    assert alone["validity"] is None
+    assert summary["validity"]["scoring_judge"] == "bundled"
+    assert "no sentence encoder" in summary["validity"]["statement"]
+    assert "cannot be stated" in summary["headline"]
+    assert len(read_judgements(Path(judged.output, "judgements.jsonl"))) == 40
+    attack_snli(into("judged"))
+    assert not Path(judged.output, "judgements.jsonl").exists()
+
+
+def test_target_may_not_judge_itself(into: Into) -> None:
+    with pytest.raises(ValueError, match="which is the target of the attack"):
+        attack_snli(replace(into("run"), judges=(into("run").target,)))
+    assert not Path(into("run").output).exists()
 
 
 @pytest.mark.parametrize("num_lines", [0, 1, 25])
