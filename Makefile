@@ -2,7 +2,8 @@
 # make test          set up, then run every test (ARGS="-k svgd" likewise); test-core leaves out the slow ones
 # make check         formatting, lint and types
 # make setup         the virtual environment alone; done once, and again when a file that it depends on changes
-# make clean         remove the virtual environment, caches and build products (runs/ stays)
+# make peers         TextAttack in an environment of its own, .venv-peers, for scripts/compare_attacks.py
+# make clean         remove the virtual environments, caches and build products (runs/ stays)
 #
 # PYTHON=python3.12 chooses the interpreter, TORCH_SPEC="torch==2.13.0+cu126 --index-url URL" the build of torch.
 
@@ -15,7 +16,10 @@ STAMP := $(VENV)/.textsem-setup
 TORCH_VERSION := $(shell sed -n 's/^torch==//p' constraints.txt)
 CPU_INDEX := https://download.pytorch.org/whl/cpu
 
-.PHONY: setup venv attack test test-core check clean
+PEERS := .venv-peers
+PEERS_STAMP := $(PEERS)/.textsem-setup
+
+.PHONY: setup venv attack test test-core check peers clean
 
 setup venv: $(STAMP)
 
@@ -50,6 +54,18 @@ case "$$trial" in *nvidia-*) \
 $(PIP) install --quiet $$index 'torch==$(TORCH_VERSION)'
 endef
 
+# The same way of choosing a build of torch, in the other environment.
+peers: $(PEERS_STAMP)
+
+$(PEERS_STAMP): VENV := $(PEERS)
+$(PEERS_STAMP): PIP := $(PEERS)/bin/python -m pip --disable-pip-version-check
+$(PEERS_STAMP): scripts/peers/requirements.txt constraints.txt
+	@$(VENV)/bin/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv $(VENV)
+	@echo "installing into $(VENV): some minutes the first time"
+	@$(install_torch)
+	$(PIP) install --quiet --requirement scripts/peers/requirements.txt
+	@touch $@
+
 attack: $(STAMP)
 	$(VENV)/bin/python scripts/attack_snli.py $(ARGS)
 
@@ -65,5 +81,5 @@ check: $(STAMP)
 	$(VENV)/bin/mypy
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(PEERS) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find textsem scripts tests -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true

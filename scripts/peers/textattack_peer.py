@@ -15,6 +15,9 @@ The answer {"error": message} makes the pair fail.  A recipe builds its attack i
 replaced, and the premise is kept from all change, which DeepWordBug's and PWWS's recipes do not ask for.
 """
 
+# mypy: disable-error-code="import-not-found"
+# Its packages are in another environment.
+
 import argparse
 import gzip
 import json

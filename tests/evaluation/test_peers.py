@@ -2,7 +2,6 @@
 
 import json
 import sys
-import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -25,63 +24,7 @@ from textsem.targets.metering import MeteredTarget
 from textsem.text.ngram import TrigramLanguageModel
 from textsem.text.vocabulary import Vocabulary
 
-# A peer that drops the last word, then the last but one, ... until the label flips; what it does else stands in the
-# premise, so that a test chooses pair by pair.
-PEER = """
-import json, os, sys
-
-pipe = os.fdopen(os.dup(1), "w")
-os.dup2(2, 1)
-
-def say(message):
-    pipe.write(json.dumps(message) + "\\n")
-    pipe.flush()
-
-def ask(message):
-    say(message)
-    return json.loads(sys.stdin.readline())
-
-print("this goes to the log")
-say({"ready": {"package": "fake 1.0", "options": sys.argv[1:], "data": os.environ.get("FAKE_DATA")}})
-for line in sys.stdin:
-    pair = json.loads(line)["attack"]
-    premise, words = pair["premise"], pair["hypothesis"].split()
-    if "dies" in premise:
-        sys.exit("out of memory")
-    if "mumbles" in premise:
-        pipe.write("Traceback ...\\n")
-        pipe.flush()
-    found, error = None, None
-    if "raises" in premise:
-        error = "IndexError: " + "x" * 1000
-    texts = [" ".join(words[:n]) for n in range(len(words), 0, -1)]
-    if "--constrained" in sys.argv:
-        columns = {"premises": premise, "originals": pair["hypothesis"], "labels": pair["label"]}
-        question = {name: [value] * len(texts) for name, value in columns.items()} | {"candidates": texts}
-        texts = [text for text, is_fine in zip(texts, ask({"accept": question})["accepted"]) if is_fine]
-    if "encodes" in premise:
-        answer = ask({"encode": ["a man", "b"]})
-        error = answer.get("error") or str(answer["embeddings"])
-    if "next word" in premise:
-        error = str(ask({"next_word": {"previous": "A", "words": ["Man", "dog"]}})["log_probabilities"])
-    if "asks what is unknown" in premise:
-        error = ask({"sing": []})["error"]
-    other = premise.replace("changes", "changed")
-    for text in texts:
-        reply = ask({"predict": [[other, text]]})
-        if "error" in reply:
-            error = reply["error"]
-            break
-        row = reply["probabilities"][0]
-        if row.index(max(row)) != pair["label"]:
-            found = text
-            break
-    if "lies" in premise:
-        found = "never asked"
-    if "gives the original" in premise:
-        found = pair["hypothesis"]
-    say({"result": {"adversarial": found, "error": error}})
-"""
+SCRIPT = Path(__file__).with_name("fake_peer.py")
 
 
 @dataclass
@@ -120,25 +63,19 @@ class Lengths:
 
 
 @pytest.fixture
-def script(tmp_path: Path) -> Path:
-    (tmp_path / "peer.py").write_text(textwrap.dedent(PEER))
-    return tmp_path / "peer.py"
-
-
-@pytest.fixture
 def target() -> MeteredTarget:
     return MeteredTarget(CallableTarget(by_letters))
 
 
 @pytest.fixture
-def attack(script: Path, target: MeteredTarget, tmp_path: Path) -> Callable[..., list[AttackResult]]:
+def attack(target: MeteredTarget, tmp_path: Path) -> Callable[..., list[AttackResult]]:
     """Return a function that attacks pairs and reads the lines back."""
 
     def run(data: Pairs, config: PeerAttackConfig | None = None, **given: Any) -> list[AttackResult]:
         config = config or PeerAttackConfig("pwws")
         path = tmp_path / "results.jsonl"
         num_completed = len(completed_prefix(path))
-        with started(script, config) as process, ResultsWriter(path) as writer:
+        with started(tmp_path, config) as process, ResultsWriter(path) as writer:
             peer = PeerAttack(process, config, **given)
             run_attack(data, target, peer, WhileAlive(writer, process), num_completed=num_completed)
         return read_results(path)
@@ -147,9 +84,9 @@ def attack(script: Path, target: MeteredTarget, tmp_path: Path) -> Callable[...,
 
 
 @contextmanager
-def started(script: Path, config: PeerAttackConfig | None = None) -> Iterator[PeerProcess]:
-    command = peer_command(config or PeerAttackConfig("pwws"), python=sys.executable, script=script)
-    with PeerProcess(command, log=script.parent / "peer.log", environment={"FAKE_DATA": "here"}) as process:
+def started(folder: Path, config: PeerAttackConfig | None = None) -> Iterator[PeerProcess]:
+    command = peer_command(config or PeerAttackConfig("pwws"), python=sys.executable, script=SCRIPT)
+    with PeerProcess(command, log=folder / "peer.log", environment={"NLTK_DATA": "here"}) as process:
         yield process
 
 
@@ -198,8 +135,11 @@ def test_constraint_is_served_with_premise_and_label(attack: Attack) -> None:
     assert (set(rows.premises), set(rows.originals), set(rows.labels)) == ({"p"}, {"e e n n"}, {1})
 
 
-def test_constraints_that_would_never_be_asked_are_refused(script: Path) -> None:
-    with started(script) as process, pytest.raises(ValueError, match="expected constraints if is_constrained, got Fal"):
+def test_constraints_that_would_never_be_asked_are_refused(tmp_path: Path) -> None:
+    with (
+        started(tmp_path) as process,
+        pytest.raises(ValueError, match="expected constraints if is_constrained, got Fal"),
+    ):
         PeerAttack(process, PeerAttackConfig("pwws"), constraints=[AtLeastTwoWords()])
 
 
@@ -266,12 +206,12 @@ def test_resumed_run_writes_what_a_whole_one_writes(attack: Attack, tmp_path: Pa
     assert attack(pairs("p", "q", "r")) == whole
 
 
-def test_peer_is_told_options_and_variables_and_logs_to_a_file(script: Path) -> None:
+def test_peer_is_told_options_and_variables_and_logs_to_a_file(tmp_path: Path) -> None:
     config = PeerAttackConfig("genetic", max_queries=7, is_constrained=True)
-    with started(script, config) as process:
+    with started(tmp_path, config) as process:
         assert process.facts["options"] == ["--attack", "genetic", "--max-queries", "7", "--constrained"]
         assert process.facts["data"] == "here"
-    assert (script.parent / "peer.log").read_text() == "this goes to the log\n"
+    assert (tmp_path / "peer.log").read_text() == "this goes to the log\n"
 
 
 def test_peer_that_never_starts_says_why(tmp_path: Path) -> None:

@@ -32,7 +32,9 @@ class PeerProcess:
         PeerError: If it does not start, or ends before it is ready.
     """
 
-    def __init__(self, command: Sequence[str], *, log: str | Path, environment: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, command: Sequence[str], *, log: str | Path, environment: Mapping[str, str] | None = None
+    ) -> None:
         self.failure: PeerError | None = None
         self._log = Path(log)
         # The order of a set of strings must not differ from run to run.
@@ -45,9 +47,10 @@ class PeerProcess:
         except OSError as error:
             raise PeerError(f"expected a program at {command[0]!r} that runs, got {error}") from error
         try:
-            self.facts = self.receive().get("ready")
-            if not isinstance(self.facts, dict):
+            facts = self.receive().get("ready")
+            if not isinstance(facts, dict):
                 raise self._fail("expected the peer to say ready first, got another message")
+            self.facts: dict[str, Any] = facts
         except BaseException:
             self.close()
             raise
