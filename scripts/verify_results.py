@@ -23,6 +23,8 @@ def parse_options(arguments: Sequence[str] | None = None) -> dict[str, Any]:
     add("--model", metavar="PATH", help="where the adversary lies now, for distances and latent noise")
     add("--data", help="the run's data, to be held against the lines (default: the digest of the lines alone)")
     add("--device", help="where the target runs (default: where it ran, else cpu)")
+    add("--judges", nargs="+", metavar="NAME", help="NLI models to be asked again about judgements.jsonl")
+    add("--sentence-encoder", metavar="NAME", help="measures its similarities again")
     add("--tolerance", type=float, help="largest difference of a probability or distance (default: 6e-6)")
     return vars(parser.parse_args(arguments))
 
@@ -31,7 +33,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Verify and print the table; return the exit code."""
     options = parse_options(arguments)
     # After parsing, so that --help and a misspelt option answer at once.
-    from textsem.evaluation.verification import VerificationConfig, verification_table, verify_results
+    from textsem.evaluation.verification import VerificationConfig, verify_results
+    from textsem.evaluation.verification_checks import verification_table
 
     try:
         verification = verify_results(VerificationConfig(**options))

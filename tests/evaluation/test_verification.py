@@ -1,6 +1,8 @@
+"""Longer than most: each field of a line, a summary and a judgement is falsified once."""
+
 import json
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,10 +12,18 @@ import torch
 
 from tests.builders import TINY_WORDS, build_tiny_adversary
 from tests.targets.fakes import SMALL_CONFIGS, save_tiny_bert
+from textsem.evaluation.judging import JuryConfig, judge_lines, load_jury
+from textsem.evaluation.report import headline
 from textsem.evaluation.results import read_results
 from textsem.evaluation.run import AttackSnliConfig, attack_snli
-from textsem.evaluation.verification import Verification, VerificationConfig, verification_table, verify_results
-from textsem.evaluation.verification_checks import Check, Difference, compare_figures
+from textsem.evaluation.verification import VerificationConfig, verify_results
+from textsem.evaluation.verification_checks import (
+    Check,
+    Difference,
+    Verification,
+    compare_figures,
+    verification_table,
+)
 from textsem.targets.loading import build_word_level_target, load_target, save_word_level_target
 from textsem.text.labels import LABEL_NAMES
 from textsem.text.vocabulary import Vocabulary
@@ -310,3 +320,83 @@ def test_table_shows_shares_and_the_first_differences() -> None:
 def test_tolerance_out_of_range_is_refused() -> None:
     with pytest.raises(ValueError, match=r"expected tolerance in \[0, 1\), got -1"):
         replace(VerificationConfig("r"), tolerance=-1)
+
+
+@pytest.fixture
+def judged(run: Path, folder: Path) -> Path:
+    """Judge the run by the other target, and put validity into its summary as a run does."""
+    jury = load_jury(JuryConfig((str(folder / "bert"),)), build_tiny_adversary(has_trigram=True).language_model, folder)
+    jury = replace(jury, encoder=_SharedWords())
+    validity = judge_lines(run, read_results(run / "results.jsonl"), jury)[1]
+
+    def put(summary: dict[str, Any]) -> None:
+        summary["validity"] = json.loads(json.dumps(validity))
+        summary["headline"] = headline({**summary}, None)
+
+    change_summary(run, put)
+    return run
+
+
+class _SharedWords:
+    def similarity(self, originals: Sequence[str], candidates: Sequence[str]) -> torch.Tensor:
+        pairs = [(set(a.split()), set(b.split())) for a, b in zip(originals, candidates, strict=True)]
+        return torch.tensor([len(a & b) / len(a | b) for a, b in pairs])
+
+
+def change_judgement(run: Path, edit: Edit) -> int:
+    """Edit the first judged success; return its index."""
+    path = run / "judgements.jsonl"
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    judged = next(line for line in lines if line["after"] is not None)
+    edit(judged)
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return int(judged["index"])
+
+
+def test_judged_run_is_reproduced_with_its_judges_and_validity(judged: Path, folder: Path) -> None:
+    verification = verify(judged, judges=(str(folder / "bert"),))
+    assert verification.differences == []
+    items = {check.name: check.num_items for check in verification.checks}
+    assert items["judgements: bert, perplexity_ratio, has_new_unknown"] == items["judgements fit their lines"] > 0
+    assert items["digests of judges and encoder"] == 1
+    assert items["figures of summary.json"] > 100
+    assert any(note.startswith("similarities") for note in verification.not_checked)
+
+
+@pytest.mark.parametrize(
+    ("values", "field"),
+    [
+        ({"after": {"bert": "nonsense"}}, "after.bert"),
+        ({"before": {"bert": "nonsense"}}, "before.bert"),
+        ({"perplexity_ratio": 77.0}, "perplexity_ratio"),
+        ({"has_new_unknown": True}, "has_new_unknown"),
+        ({"after": None}, "judgement after"),
+    ],
+)
+def test_changed_judgement_is_named(judged: Path, folder: Path, values: Mapping[str, Any], field: str) -> None:
+    index = change_judgement(judged, lambda line: line.update(values))
+    assert (f"line {index}", field) in found_in(verify(judged, judges=(str(folder / "bert"),)))
+
+
+def test_changed_validity_figure_is_named(judged: Path) -> None:
+    change_summary(judged, lambda s: s["validity"]["judges"]["bert"]["valid"].update(count=99))
+    assert ("summary.json", "validity.judges.bert.valid.count") in found_in(verify(judged))
+
+
+def test_changed_similarity_shows_in_the_figures_or_in_the_encoder(judged: Path) -> None:
+    lines = [json.loads(line) for line in (judged / "judgements.jsonl").read_text().splitlines()]
+    for line in lines:
+        line["similarity"] = None if line["after"] is None else 0.0
+    (judged / "judgements.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert any(field.startswith("validity.") for _, field in found_in(verify(judged)))
+
+
+def test_missing_judgements_are_named(judged: Path) -> None:
+    (judged / "judgements.jsonl").unlink()
+    assert ("judgements.jsonl", "file") in found_in(verify(judged))
+
+
+def test_other_judge_is_named_by_digest(judged: Path, folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(folder / "target", tmp_path / "bert")
+    found = found_in(verify(judged, judges=(str(tmp_path / "bert"),)))
+    assert ("judgements.jsonl", "measured_by.judges.bert") in found

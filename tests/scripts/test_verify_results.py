@@ -6,8 +6,8 @@ from types import ModuleType
 
 import pytest
 
-from textsem.evaluation.verification import Verification, VerificationConfig
-from textsem.evaluation.verification_checks import Check, Difference
+from textsem.evaluation.verification import VerificationConfig
+from textsem.evaluation.verification_checks import Check, Difference, Verification
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "verify_results.py"
 DIFFERENCE = Difference("line 3", "edits", 1, 2)
@@ -37,10 +37,13 @@ def put_in_place(monkeypatch: pytest.MonkeyPatch, *differences: Difference) -> l
 
 def test_every_option_reaches_its_field(script: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     seen = put_in_place(monkeypatch)
-    line = "folder --target t --model m --data d --device cpu --tolerance 0.01"
+    line = "folder --target t --model m --data d --device cpu --judges a b --sentence-encoder s --tolerance 0.01"
     assert script.main(line.split()) == 0
     assert script.main(["folder"]) == 0
-    assert seen == [VerificationConfig("folder", "t", "m", "d", "cpu", 0.01), VerificationConfig("folder")]
+    assert seen == [
+        VerificationConfig("folder", "t", "m", "d", "cpu", ("a", "b"), "s", 0.01),
+        VerificationConfig("folder"),
+    ]
 
 
 def test_difference_is_printed_and_exit_code_one(

@@ -1,6 +1,5 @@
 """Is a run what it says?  Its target is asked again, and every figure of its summary is computed again."""
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -10,12 +9,17 @@ from typing import Any
 from textsem.data.nli import load_nli, nli_from_table
 from textsem.data.table import Table
 from textsem.evaluation.codes import measure_codes
+from textsem.evaluation.control_runs import read_controls
+from textsem.evaluation.identity import identify_model, model_folder
+from textsem.evaluation.judges import JUDGEMENTS_NAME, Judgement, read_judgements
 from textsem.evaluation.metrics import summarise
 from textsem.evaluation.report import headline
 from textsem.evaluation.results import RESULTS_NAME, SETTINGS_NAME, SUMMARY_NAME, read_results
 from textsem.evaluation.run import BUNDLED_MODEL
-from textsem.evaluation.verification_checks import Check, Difference, compare_figures
-from textsem.evaluation.verification_lines import TOLERANCE, check_answers, check_lines, is_peer
+from textsem.evaluation.validity import ValidityThresholds, summarise_validity
+from textsem.evaluation.verification_checks import TOLERANCE, Check, Difference, Verification, compare_figures
+from textsem.evaluation.verification_judges import check_judgements
+from textsem.evaluation.verification_lines import check_answers, check_lines, is_peer
 from textsem.model import TextAdversary
 from textsem.outputs import AttackResult
 from textsem.targets.loading import BUNDLED_FOLDER as BUNDLED_TARGET
@@ -24,16 +28,11 @@ from textsem.targets.metering import MeteredTarget
 from textsem.text.labels import LABEL_NAMES
 
 __all__ = [
-    "Verification",
     "VerificationConfig",
-    "compare_figures",
-    "folder_digest",
-    "verification_table",
     "verify_results",
 ]
 
 NOISE_TOLERANCE = 1e-4  # relative: float32 spectral norms
-NUM_SHOWN = 20
 FROM_CLOCK = {"seconds", "pairs_per_second", "this_process", "versions"}
 DESCRIPTIVE = {"settings", "seed", "notice", "data", "model"}
 
@@ -48,6 +47,8 @@ class VerificationConfig:
         model: ``bundled``, or folder of the adversary, which distances and latent noise are computed with.
         data: The data, to be held against the lines; None leaves it at the digest of the lines.
         device: Where the target runs.
+        judges: NLI models that are asked again about ``judgements.jsonl``; none leaves their labels at what they are.
+        sentence_encoder: Measures the similarities again; None leaves them at what they are.
         tolerance: Largest difference of a probability or a distance from the written one.
     """
 
@@ -56,32 +57,15 @@ class VerificationConfig:
     model: str | None = None
     data: str | None = None
     device: str | None = None
+    judges: tuple[str, ...] = ()
+    sentence_encoder: str | None = None
     tolerance: float = TOLERANCE
 
     def __post_init__(self) -> None:
-        """Check the range."""
+        """Check the range; a list becomes a tuple."""
+        object.__setattr__(self, "judges", tuple(self.judges))
         if not 0 <= self.tolerance < 1:
             raise ValueError(f"expected tolerance in [0, 1), got {self.tolerance}")
-
-
-@dataclass(frozen=True)
-class Verification:
-    """What was checked.
-
-    Args:
-        checks: In the order in which they were made.
-        not_checked: What could not be, and why.
-        tolerance: See ``VerificationConfig``.
-    """
-
-    checks: tuple[Check, ...]
-    not_checked: tuple[str, ...]
-    tolerance: float
-
-    @property
-    def differences(self) -> list[Difference]:
-        """All that is not as it was written."""
-        return [difference for check in self.checks for difference in check.differences]
 
 
 def verify_results(config: VerificationConfig) -> Verification:
@@ -99,16 +83,17 @@ def verify_results(config: VerificationConfig) -> Verification:
     results = read_results(path)
     target_name, model_name = config.target or settings["target"], config.model or settings.get("model")
     target = _target(target_name, settings, device=config.device)
-    model_folder = _folder(model_name, BUNDLED_MODEL) if model_name else None
-    is_there = model_folder is not None and model_folder.is_dir()
-    model = TextAdversary.from_pretrained(model_folder) if model_folder is not None and is_there else None
+    adversary = model_folder(model_name, BUNDLED_MODEL) if model_name else None
+    model = TextAdversary.from_pretrained(adversary) if adversary is not None and adversary.is_dir() else None
     notes = [] if model else [f"distances and latent noise: no adversary in {model_name}"]
 
     checks = check_answers(results, target, tolerance=config.tolerance)
     checks += check_lines(results, settings, model, tolerance=config.tolerance)
-    checks.append(_check_figures(results, summary, path.parent, notes))
+    judgements, found = _judgements(path.parent, results, summary, model, config, notes)
+    checks += found
+    checks.append(_check_figures(results, judgements, summary, path.parent, notes))
     checks += _check_latent_noise(results, summary, model)
-    folders = {"target": _folder(target_name, BUNDLED_TARGET), "adversary": model_folder}
+    folders = {"target": model_folder(target_name, BUNDLED_TARGET), "adversary": adversary}
     checks.append(_check_identity(results, summary, folders, path.parent, notes))
     if config.data is not None:
         checks.append(_check_data(results, summary, config.data))
@@ -118,39 +103,74 @@ def verify_results(config: VerificationConfig) -> Verification:
     return Verification(tuple(checks), tuple(notes), config.tolerance)
 
 
+def _judgements(
+    folder: Path,
+    results: Sequence[AttackResult],
+    summary: Mapping[str, Any],
+    model: TextAdversary | None,
+    config: VerificationConfig,
+    notes: list[str],
+) -> tuple[list[Judgement] | None, list[Check]]:
+    """Read ``judgements.jsonl`` and measure again what there is a model for."""
+    if not (folder / JUDGEMENTS_NAME).is_file():
+        lost = Difference(JUDGEMENTS_NAME, "file", "there, as the summary has validity", "nothing")
+        return None, [Check("judgements", 1, (lost,))] if summary.get("validity") else []
+    judgements = read_judgements(folder / JUDGEMENTS_NAME)
+    found = check_judgements(
+        results,
+        judgements,
+        (summary.get("validity") or {}).get("measured_by") or {},
+        model,
+        judges=config.judges,
+        sentence_encoder=config.sentence_encoder,
+        device=config.device or "cpu",
+        tolerance=config.tolerance,
+    )
+    if not config.judges:
+        notes.append("labels of the judges: none was named")
+    if config.sentence_encoder is None:
+        notes.append("similarities: no sentence encoder was named")
+    return judgements, found
+
+
 def _check_figures(
-    results: Sequence[AttackResult], summary: Mapping[str, Any], folder: Path, notes: list[str]
+    results: Sequence[AttackResult],
+    judgements: Sequence[Judgement] | None,
+    summary: Mapping[str, Any],
+    folder: Path,
+    notes: list[str],
 ) -> Check:
     """Compute every figure of the summary that follows from the lines."""
-    name = f"figures of {SUMMARY_NAME}"
+    name, validity = f"figures of {SUMMARY_NAME}", summary.get("validity")
     try:
         figures = summarise(results, confidence=summary.get("confidence", 0.95))
+        if judgements is not None and validity is not None:
+            thresholds = ValidityThresholds(**validity["thresholds"])
+            figures["validity"] = summarise_validity(
+                results, judgements, thresholds=thresholds, confidence=validity["confidence"]
+            ) | ({"measured_by": validity["measured_by"]} if "measured_by" in validity else {})
     except ValueError as error:
         return Check(name, 1, (Difference(SUMMARY_NAME, "every figure", "computed", str(error)),))
     figures["rows_sent"] = sum(r.queries + (r.prediction is not None) for r in results)
     if "first_error" in summary:
         figures["first_error"] = next((r.message for r in results if r.status == "error"), None)
-    settings = summary["settings"]
-    if "headline" in summary and not is_peer(settings):
-        controls = _controls(settings.get("controls") or (), folder)
-        if controls is None:
+    if "headline" in summary and not is_peer(summary["settings"]):
+        controls = [_place(control, folder) for control in summary["settings"].get("controls") or ()]
+        if None in controls:
             notes.append(f"headline of {SUMMARY_NAME}: the runs of its controls are not where they were")
         else:
-            figures["headline"] = headline(figures, controls or None)
+            own = {"validity": None, **figures}
+            read = read_controls([str(c) for c in controls], results, judgements=judgements, validity=own["validity"])
+            figures["headline"] = headline(own, read)
     known = {*figures, *FROM_CLOCK, *DESCRIPTIVE, "latent_noise", "validity"}
     notes.extend(f"{key} of {SUMMARY_NAME}: nothing known to compute it from" for key in summary if key not in known)
     return compare_figures(name, SUMMARY_NAME, summary, figures)
 
 
-def _controls(folders: Sequence[str], folder: Path) -> dict[str, dict[str, Any]] | None:
-    found = {}
-    for control in map(Path, folders):
-        place = next((p for p in (control, folder.parent / control.name) if (p / SUMMARY_NAME).is_file()), None)
-        if place is None:
-            return None
-        source = json.loads((place / SUMMARY_NAME).read_text(encoding="utf-8"))["settings"]["candidates_from"]
-        found[str(source)] = summarise(read_results(place / RESULTS_NAME))
-    return found
+def _place(control: str, folder: Path) -> Path | None:
+    """Find a control where it was, or beside the run."""
+    places = (Path(control), folder.parent / Path(control).name)
+    return next((place for place in places if (place / SUMMARY_NAME).is_file()), None)
 
 
 def _check_latent_noise(
@@ -185,7 +205,9 @@ def _check_identity(
         if identity.get("sha256") is None or place is None or not place.is_dir():
             notes.append(f"digest of the {role}: no folder, or none was written")
         else:
-            pairs.append((SUMMARY_NAME, f"model.{role}.sha256", identity["sha256"], folder_digest(place)))
+            pairs.append(
+                (SUMMARY_NAME, f"model.{role}.sha256", identity["sha256"], identify_model(str(place), place)["sha256"])
+            )
     data = summary.get("data", {})
     if "sha256" in data:
         pairs.append((SUMMARY_NAME, "data.sha256", data["sha256"], _digest_of_lines(results)))
@@ -205,15 +227,6 @@ def _digest_of_lines(results: Sequence[AttackResult]) -> str:
     return nli_from_table(Table("lines", None, columns, tuple(columns), {})).identity.sha256
 
 
-def folder_digest(folder: Path) -> str:
-    """Return the digest of a folder's weights and configs, as a run writes it into its summary."""
-    digest = hashlib.sha256()
-    for file in sorted([*folder.glob("*.json"), *folder.glob("*.safetensors"), *folder.glob("*/*.safetensors")]):
-        digest.update(file.relative_to(folder).as_posix().encode() + b"\0")
-        digest.update(hashlib.sha256(file.read_bytes()).digest())
-    return digest.hexdigest()
-
-
 def _check_data(results: Sequence[AttackResult], summary: Mapping[str, Any], source: str) -> Check:
     """Hold the lines against the data, pair by pair."""
     settings = summary["settings"]
@@ -229,33 +242,6 @@ def _check_data(results: Sequence[AttackResult], summary: Mapping[str, Any], sou
             if getattr(result, name) != value
         ]
     return Check("premise, hypothesis and label of the data", len(data), tuple(differences))
-
-
-def verification_table(verification: Verification) -> str:
-    """Return what was checked, in Markdown, then what was not, then the first differences."""
-    rows = [
-        (check.name, check.num_items, check.num_reproduced, _share(check.num_reproduced, check.num_items))
-        for check in verification.checks
-    ]
-    total, reproduced = sum(row[1] for row in rows), sum(row[2] for row in rows)
-    rows.append(("all", total, reproduced, _share(reproduced, total)))
-    lines = ["| checked | items | reproduced | share |", "| --- | ---: | ---: | ---: |"]
-    lines += ["| " + " | ".join(map(str, row)) + " |" for row in rows]
-    reason = " (half a unit of the fifth decimal, and 1e-6)" if verification.tolerance == TOLERANCE else ""
-    lines += [
-        "",
-        f"Probabilities and distances may differ by {verification.tolerance:.2g}{reason} from what is written.",
-    ]
-    lines += [f"Not checked: {note}." for note in verification.not_checked]
-    wrong = verification.differences
-    lines += [f"Different: {difference}" for difference in wrong[:NUM_SHOWN]]
-    if len(wrong) > NUM_SHOWN:
-        lines.append(f"... and {len(wrong) - NUM_SHOWN} more")
-    return "\n".join(lines)
-
-
-def _share(part: int, whole: int) -> str:
-    return f"{100 * part / whole:.2f}%" if whole else "-"
 
 
 def _read_summary(folder: Path) -> dict[str, Any]:
@@ -281,7 +267,3 @@ def _target(name: str, settings: Mapping[str, Any], *, device: str | None) -> Me
         label_order=settings.get("label_order"),
     )
     return MeteredTarget(loaded, access=settings.get("access") or "score")
-
-
-def _folder(name: str, bundled: Path) -> Path:
-    return bundled if name == "bundled" else Path(name).expanduser()

@@ -5,10 +5,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["Check", "Difference", "compare_figures"]
+__all__ = ["TOLERANCE", "Check", "Difference", "Verification", "compare_figures", "verification_table"]
 
 # Figures are sums, quotients and roots of the same doubles; another machine's logarithm may round otherwise.
 FIGURE_TOLERANCE = 1e-9
+# Of probabilities and distances: half a unit of the fifth decimal, and 1e-6, eight roundings of a float32 near 1.
+TOLERANCE = 0.5e-5 + 1e-6
+NUM_SHOWN = 20
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,26 @@ class Check:
         return max(self.num_items - len(wrong), 0)
 
 
+@dataclass(frozen=True)
+class Verification:
+    """What was checked.
+
+    Args:
+        checks: In the order in which they were made.
+        not_checked: What could not be, and why.
+        tolerance: See ``VerificationConfig``.
+    """
+
+    checks: tuple[Check, ...]
+    not_checked: tuple[str, ...]
+    tolerance: float
+
+    @property
+    def differences(self) -> list[Difference]:
+        """All that is not as it was written."""
+        return [difference for check in self.checks for difference in check.differences]
+
+
 def compare_figures(
     name: str, where: str, written: Mapping[str, Any], found: Mapping[str, Any], *, tolerance: float = FIGURE_TOLERANCE
 ) -> Check:
@@ -90,3 +113,30 @@ def _is_same(a: Any, b: Any, tolerance: float) -> bool:
     if isinstance(a, float) and isinstance(b, float | int):
         return math.isclose(a, b, rel_tol=tolerance)
     return bool(a == b)
+
+
+def verification_table(verification: Verification) -> str:
+    """Return what was checked, in Markdown, then what was not, then the first differences."""
+    rows = [
+        (check.name, check.num_items, check.num_reproduced, _share(check.num_reproduced, check.num_items))
+        for check in verification.checks
+    ]
+    total, reproduced = sum(row[1] for row in rows), sum(row[2] for row in rows)
+    rows.append(("all", total, reproduced, _share(reproduced, total)))
+    lines = ["| checked | items | reproduced | share |", "| --- | ---: | ---: | ---: |"]
+    lines += ["| " + " | ".join(map(str, row)) + " |" for row in rows]
+    reason = " (half a unit of the fifth decimal, and 1e-6)" if verification.tolerance == TOLERANCE else ""
+    lines += [
+        "",
+        f"Probabilities and distances may differ by {verification.tolerance:.2g}{reason} from what is written.",
+    ]
+    lines += [f"Not checked: {note}." for note in verification.not_checked]
+    wrong = verification.differences
+    lines += [f"Different: {difference}" for difference in wrong[:NUM_SHOWN]]
+    if len(wrong) > NUM_SHOWN:
+        lines.append(f"... and {len(wrong) - NUM_SHOWN} more")
+    return "\n".join(lines)
+
+
+def _share(part: int, whole: int) -> str:
+    return f"{100 * part / whole:.2f}%" if whole else "-"

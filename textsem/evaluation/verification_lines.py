@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from textsem.attacks.selection import plain_form
-from textsem.evaluation.verification_checks import Check, Difference
+from textsem.evaluation.verification_checks import TOLERANCE, Check, Difference
 from textsem.model import TextAdversary
 from textsem.outputs import AttackResult
 from textsem.protocols import Target
@@ -20,9 +20,8 @@ from textsem.text.batches import encode_sentences
 from textsem.text.similarity import embedding_distance
 from textsem.text.tokenization import tokenize, word_edits
 
-__all__ = ["TOLERANCE", "check_answers", "check_lines", "is_peer"]
+__all__ = ["check_answers", "check_lines", "is_peer"]
 
-TOLERANCE = 0.5e-5 + 1e-6
 PEER = "textattack:"  # settings.candidates_from of an attack of another package begins with it
 
 
