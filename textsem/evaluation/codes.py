@@ -11,7 +11,7 @@ from textsem.model import TextAdversary
 from textsem.text.batches import encode_sentences
 from textsem.text.tokenization import tokenize
 
-__all__ = ["MeasuredCodes", "measure_codes"]
+__all__ = ["MeasuredCodes", "mean_noise_level", "measure_codes"]
 
 # The spectral norm is taken over a batch and grows with it; 64 is the batch of Table 10.
 BATCH_SIZE = 64
@@ -59,12 +59,22 @@ def measure_codes(
     features = model.features(encode_sentences(sentences, vocabulary=model.vocabulary, max_length=max_length))
     clean = model.codes(features, theta)
     perturbed = model.perturb(clean, features, theta_adv, torch.tensor([label for _, label in rows]))
+    return MeasuredCodes(mean_noise_level(clean, perturbed), clean.flatten(0, 1), perturbed.flatten(0, 1))
+
+
+def mean_noise_level(clean: Tensor, perturbed: Tensor) -> LatentNoise:
+    """Return the noise level of reading 21, the mean over particles and over batches of 64.
+
+    Args:
+        clean: Z, [particles, sentences, latent], at least one sentence.
+        perturbed: Z', same shape.
+    """
+    B = clean.shape[1]
     # A last batch that is not full would weigh as much as a full one; alone it is all there is.
-    size = min(BATCH_SIZE, len(sentences))
-    batches = [slice(start, start + size) for start in range(0, len(sentences) - size + 1, size)]
+    size = min(BATCH_SIZE, B)
+    batches = [slice(start, start + size) for start in range(0, B - size + 1, size)]
     levels = [latent_noise_level(clean[:, batch], perturbed[:, batch]) for batch in batches]
-    noise = LatentNoise(
+    return LatentNoise(
         absolute=sum(level.absolute for level in levels) / len(levels),
         relative=sum(level.relative for level in levels) / len(levels),
     )
-    return MeasuredCodes(noise, clean.flatten(0, 1), perturbed.flatten(0, 1))
