@@ -22,7 +22,7 @@ FLOORS = {
     "targets": 2,
     "constraints": 2,
     "model": 3,
-    "model_config": 3,
+    "model_config": 2.5,  # between its parts and the model
     "attacks": 4,
     "training": 4,
     "evaluation": 5,

@@ -30,6 +30,7 @@ DECODED_ROWS = 128  # decoded at a time: cosines with 11,000 words take 44 kB a 
 
 Json = TypeVar("Json", dict[str, Any], list[Any])
 Part = TypeVar("Part", TrigramLanguageModel, MeaningTable)
+PART_NAMES = {TrigramLanguageModel: "trigram", MeaningTable: "meaning table"}
 
 
 class TextAdversary(nn.Module):
@@ -229,4 +230,4 @@ def _load_part(kind: type[Part], folder: Path) -> Part:
     try:
         return kind.load(folder)
     except (OSError, SafetensorError) as error:
-        raise ValueError(f"expected a {kind.__name__} of this adversary in {folder}: {error}") from None
+        raise ValueError(f"expected the {PART_NAMES[kind]} of this adversary in {folder}: {error}") from None

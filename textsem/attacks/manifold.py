@@ -1,7 +1,8 @@
 """Candidates from the manifold: one forward pass each, no gradient and no search (Sec. 5)."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -10,9 +11,12 @@ from textsem.attacks.candidates import Candidate
 from textsem.attacks.codes import DIRECTIONS, CodeBatch, local_neighbours, move_codes, pair_noise
 from textsem.attacks.decoding import decode_few_edits
 from textsem.attacks.proposals import candidates_from_ids, reason_against
+from textsem.attacks.word_edits import EditConfig, EditProposer
 from textsem.model import TextAdversary
 from textsem.text.batches import encode_sentences
-from textsem.text.tokenization import tokenize
+from textsem.text.meaning import MeaningTable
+from textsem.text.tokenization import is_punctuation, tokenize
+from textsem.text.vocabulary import SPECIAL_WORDS
 
 __all__ = ["ManifoldConfig", "ManifoldSource"]
 
@@ -35,6 +39,9 @@ class ManifoldConfig:
         num_neighbours: Nearest codes of the bank towards which noise leads; fewer where bank or codes are smaller.
         noise_weights: Lengths of the noise that is added to the adversarial move, in units of that move; directions
             take them in turn.  Little noise keeps to what E' learnt, much of it brings more different sentences.
+        decoding: ``mixture``: the codes together propose edits of the original (`EditProposer`); ``single``: each code
+            is one candidate (`decode_few_edits`).  The clean reconstruction is always decoded as it is.
+        edits: Of ``mixture``: how many codes, which edits, how they are weighed.
     """
 
     direction: str = "adversarial"
@@ -46,6 +53,8 @@ class ManifoldConfig:
     max_edits: int = 3
     num_neighbours: int = 64
     noise_weights: tuple[float, ...] = (1.5, 3.0, 6.0, 12.0)
+    decoding: Literal["mixture", "single"] = "mixture"
+    edits: EditConfig = field(default_factory=EditConfig)
 
     def __post_init__(self) -> None:
         """Check the ranges."""
@@ -56,6 +65,8 @@ class ManifoldConfig:
                 raise ValueError(f"expected {name} >= 1, got {getattr(self, name)}")
         if not 0 < self.min_scale <= self.max_scale:
             raise ValueError(f"expected 0 < min_scale <= max_scale, got {self.min_scale} and {self.max_scale}")
+        if self.decoding not in ("mixture", "single"):
+            raise ValueError(f"expected decoding mixture or single, got {self.decoding!r}")
         if not self.noise_weights or not all(weight >= 0 for weight in self.noise_weights):
             raise ValueError(f"expected noise_weights >= 0, at least one, got {self.noise_weights}")
 
@@ -72,11 +83,19 @@ class ManifoldSource:
         self.model = model
         self.config = config
         self.name = config.direction
+        vocabulary = model.vocabulary
         generator = torch.Generator().manual_seed(config.seed)
         with torch.no_grad():
             self._theta, self._theta_adv = model.draw_particles(config.num_particles, generator)
             self._bank = model.codes(model.bank_features, self._theta).mean(dim=0)
             self._table = model.embedding_table()
+        self._proposer = EditProposer(
+            self._table,
+            torch.tensor([i >= len(SPECIAL_WORDS) and not is_punctuation(w) for i, w in enumerate(vocabulary.words)]),
+            config.edits,
+            meaning=model.meaning or MeaningTable(self._table),
+            language_model=model.language_model,
+        )
 
     def supports(self, hypothesis: str) -> str | None:
         """Return None, or why the model does not take this hypothesis."""
@@ -101,8 +120,13 @@ class ManifoldSource:
         ids = encode_sentences([original.words], vocabulary=model.vocabulary, max_length=model.config.max_length)
         if self.config.direction == "reconstruction":
             num_candidates = min(num_candidates, RECONSTRUCTIONS * self.config.num_particles)
-        codes = self.moved_codes(ids, torch.tensor([label]), [seed], num_candidates)[0]
-        decoded = self.decode(codes, ids[0])
+        is_mixture = self.config.decoding == "mixture" and self.config.direction != "reconstruction"
+        num_codes = self.config.edits.num_codes if is_mixture else num_candidates
+        codes = self.moved_codes(ids, torch.tensor([label]), [seed], num_codes)[0]
+        if is_mixture:
+            decoded = self._proposer.propose(model.decoder(codes), ids[0], num_candidates)
+        else:
+            decoded = self.decode(codes, ids[0])
         return candidates_from_ids(original, ids[0], decoded, vocabulary=model.vocabulary, table=self._table)
 
     def moved_codes(self, ids: Tensor, labels: Tensor, seeds: Sequence[int], num_candidates: int) -> Tensor:

@@ -23,6 +23,9 @@ __all__ = ["EditConfig", "EditProposer"]
 
 EMPTY = PAD_ID  # a place in which no word stands
 MIN_PROBABILITY = 1e-6  # of a word at a place; below it, one is as good as another
+# No word vector stands for "no word here" or "one word more": what these cost beside a substitution.
+DELETION_LOG_ODDS = -3.0
+INSERTION_LOG_ODDS = -1.0
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,9 @@ class EditConfig:
         fluency_weight: l, of the trigram's log probability; a gain counts up to one nat.
         meaning_weight: m, of the cosine.
         pair_penalty: What a second edit costs.
+        trigram_penalty: What a trigram costs that neither the corpus nor the original has; a bigram of that kind is not
+            allowed: it is where sentences break.
+        max_new_trigrams: Most of them.
         min_similarity: Smallest cosine of the meaning table that a candidate may have.
         max_perplexity_ratio: Largest ratio of trigram perplexities, new to old.
     """
@@ -52,6 +58,8 @@ class EditConfig:
     fluency_weight: float = 0.7
     meaning_weight: float = 15.0
     pair_penalty: float = 1.0
+    trigram_penalty: float = 1.0
+    max_new_trigrams: int = 1
     min_similarity: float = 0.78
     max_perplexity_ratio: float = 2.0
 
@@ -153,7 +161,7 @@ class EditProposer:
         presence = torch.where(is_own.any(dim=0), 0.0, p.amax(dim=1).mean(dim=0))
         new = presence.topk(min(config.num_insertions, len(presence)))
         last = n if self._is_word[own[-1]] else n - 1
-        gaps = torch.arange(last + 1)
+        gaps = torch.arange(1, last + 1)  # not before the first word, whose capital would stay behind
         places.append((2 * gaps).repeat_interleave(len(new.indices)))
         words.append(self._words[new.indices].repeat(len(gaps)))
         odds.append((new.values.clamp(min=MIN_PROBABILITY).log() + INSERTION_LOG_ODDS).repeat(len(gaps)))
@@ -174,22 +182,20 @@ class EditProposer:
         """Return the score of each row, and whether it fits, is close enough in meaning and fluent enough."""
         config = self.config
         lengths = sentence_lengths(rows)
-        is_allowed = (lengths > 0) & (lengths < len(ids))
         similarity = self.meaning.similarity(ids, rows)
-        gain, ratio = torch.zeros(len(rows)), torch.ones(len(rows))
-        if self.language_model is not None and len(rows):
-            log_prob = self.language_model.log_probs(rows, lengths).sum(dim=1) / (lengths + 1)
-            own_length = sentence_lengths(ids)
-            own = self.language_model.log_probs(ids[None], own_length[None]).sum() / (own_length + 1)
-            gain, ratio = (log_prob - own) * (lengths + 1), (own - log_prob).exp()
-        scores = config.code_weight * log_odds + config.fluency_weight * gain.clamp(max=1.0)
-        scores = scores + config.meaning_weight * (similarity - 1.0)
-        is_allowed &= (similarity >= config.min_similarity) & (ratio <= config.max_perplexity_ratio)
-        return scores, is_allowed
-
-
-DELETION_LOG_ODDS = -3.0  # p of no word at a place, which no word vector stands for
-INSERTION_LOG_ODDS = -1.0
+        is_allowed = (lengths > 0) & (lengths < len(ids)) & (similarity >= config.min_similarity)
+        scores = config.code_weight * log_odds + config.meaning_weight * (similarity - 1.0)
+        if self.language_model is None or not len(rows):
+            return scores, is_allowed
+        own_length = sentence_lengths(ids)[None]
+        own = self.language_model.log_probs(ids[None], own_length).sum() / (own_length + 1)
+        mean = self.language_model.log_probs(rows, lengths).sum(dim=1) / (lengths + 1)
+        own_unseen = self.language_model.num_unseen(ids[None], own_length)
+        bigrams, trigrams = (self.language_model.num_unseen(rows, lengths) - own_unseen).clamp(min=0).unbind(dim=1)
+        scores = scores + config.fluency_weight * ((mean - own) * (lengths + 1)).clamp(max=1.0)
+        scores = scores - config.trigram_penalty * trigrams
+        is_allowed &= ((own - mean).exp() <= config.max_perplexity_ratio) & (bigrams == 0)
+        return scores, is_allowed & (trigrams <= config.max_new_trigrams)
 
 
 def _apply(ids: Tensor, n: int, places: Tensor, words: Tensor) -> Tensor:

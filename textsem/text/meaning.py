@@ -33,7 +33,7 @@ class MeaningTable:
     def __init__(self, vectors: Tensor) -> None:
         if vectors.ndim != 2:
             raise ValueError(f"expected vectors [vocab, meaning], got {list(vectors.shape)}")
-        self.vectors = vectors.float()
+        self.vectors = vectors.detach().float().clone()
         self.vectors[:UNKNOWN_ID] = 0.0
 
     @classmethod

@@ -142,6 +142,23 @@ class TrigramLanguageModel:
         has_trigram, trigram = _look_up(t.trigram_keys, t.trigram_log_probs, (a * V + b) * V + c)
         return torch.where(has_trigram, trigram, backoff + lower)
 
+    def num_unseen(self, ids: Tensor, lengths: Tensor) -> Tensor:
+        """Return how many bigrams and how many trigrams of each sentence the corpus does not have, [batch, 2].
+
+        The starts and the end belong to a sentence.  Arguments as for ``log_probs``; pads stand after the words.
+        """
+        words = torch.where(torch.arange(ids.shape[1]) < lengths[:, None], ids.to(torch.int64), END_ID)
+        start, end = torch.full((len(ids), 2), START_ID), torch.full((len(ids), 1), END_ID)
+        padded = torch.cat([start, words, end], dim=1)
+        a, b, c = padded[:, :-2], padded[:, 1:-1], padded[:, 2:]
+        t, V = self.tables, self.vocabulary.size
+        seen = [
+            _look_up(t.bigram_keys, t.bigram_log_probs, b * V + c)[0],
+            _look_up(t.trigram_keys, t.trigram_log_probs, (a * V + b) * V + c)[0],
+        ]
+        is_part = torch.arange(c.shape[1]) <= lengths[:, None]
+        return torch.stack([(~is_seen & is_part).sum(dim=1) for is_seen in seen], dim=1)
+
     def perplexity_of_ids(self, ids: Tensor, lengths: Tensor) -> Tensor:
         """Return exp of the mean negative log probability over words and end token, [batch]; see ``log_probs``."""
         return (-self.log_probs(ids, lengths).sum(dim=1) / (lengths + 1)).exp()
