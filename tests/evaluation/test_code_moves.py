@@ -15,7 +15,8 @@ B, K, LATENT, M = 70, 5, 8, 3
 
 def spherical(*shape: int, seed: int) -> Tensor:
     rows = torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
-    return 3.0 * rows / rows.norm(dim=-1, keepdim=True)
+    scaled: Tensor = 3.0 * rows / rows.norm(dim=-1, keepdim=True)
+    return scaled
 
 
 @pytest.fixture

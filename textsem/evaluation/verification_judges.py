@@ -23,7 +23,7 @@ __all__ = ["check_judgements"]
 class _NoJudge:
     """Stands where no judge is asked; its labels are not compared."""
 
-    label_names = LABEL_NAMES
+    label_names: tuple[str, ...] = LABEL_NAMES
 
     def predict(self, premises: Sequence[str], hypotheses: Sequence[str]) -> Tensor:
         return torch.full((len(premises), len(LABEL_NAMES)), 1 / len(LABEL_NAMES))
