@@ -1,9 +1,9 @@
 """What a line of ``results.jsonl`` says, held against the target's own answers and against its texts.
 
 What is written there is rounded to 5 decimals, and a target's row has the same bits in any batch (see
-``textsem.targets.batches``).  So a probability may differ from the written one by half a unit of the last decimal, and
-by 1e-6, eight roundings of a float32 near 1, where the row came through other kernels: ``TOLERANCE``.  How many queries
-a line took cannot be asked again without the whole attack; it is held against status, budget and summary.
+``textsem.text.constant_shapes``).  So a probability may differ from the written one by half a unit of the last decimal,
+and by 1e-6, eight roundings of a float32 near 1, where the row came through other kernels: ``TOLERANCE``.  How many
+queries a line took cannot be asked again without the whole attack; it is held against status, budget and summary.
 """
 
 from collections.abc import Callable, Mapping, Sequence
