@@ -21,7 +21,8 @@ def test_folder_without_modules_is_a_plain_encoder(tmp_path: Path) -> None:
 
 def test_all_files_are_read(tmp_path: Path) -> None:
     limits = {"max_seq_length": 256, "do_lower_case": True}
-    add_sentence_files(tmp_path, pooling={"pooling_mode_cls_token": True}, limits=limits)
+    pooling = {"pooling_mode_cls_token": True, "pooling_mode_mean_tokens": False}
+    add_sentence_files(tmp_path, pooling=pooling, limits=limits)
     assert read(tmp_path) == SentenceLayout(pooling="cls", max_tokens=256, is_lower_cased=True)
 
 
