@@ -36,12 +36,19 @@ def parse_options(arguments: Sequence[str] | None = None) -> dict[str, Any]:
     add("--label-order", nargs=3, metavar="NAME", help="what the target's LABEL_0, LABEL_1, LABEL_2 mean")
     add("--eps", type=float, help="largest L2 distance of the embedded hypotheses (default: any)")
     add("--max-edits", type=int, help="most words that may change (default: 3)")
-    add("--num-candidates", type=int, help="codes decoded for one pair (default: 200)")
+    add("--num-candidates", type=int, help="candidates drawn for one pair, before any filter (default: 200)")
+    add("--goal", choices=["valid", "flip"], help="what is looked for: valid successes, or any flip (default: valid)")
+    add("--filter-model", metavar="NAME", help="NLI model that must keep the label: bundled, none, folder or hub id")
+    add("--min-agreement", type=float, help="least probability it gives the label (default: 0.5)")
     add("--controls", nargs="+", metavar="DIR", help="finished runs of controls that the report compares this one with")
     add("--particles", type=int, dest="num_particles", metavar="M", help="particles (default: the adversary's number)")
     add("--judges", nargs="+", metavar="NAME", help="NLI models that judge the finished run; the first one scores")
-    add("--sentence-encoder", metavar="NAME", help="measures similarity for the judges (TEXTSEM_SENTENCE_ENCODER)")
-    add("--min-similarity", type=float, help="smallest similarity of a valid success (default: 0.8)")
+    add(
+        "--sentence-encoder",
+        metavar="NAME",
+        help="measures similarity, for filter and judges (TEXTSEM_SENTENCE_ENCODER)",
+    )
+    add("--min-similarity", type=float, help="smallest similarity to the original (default: 0.8)")
     return vars(parser.parse_args(arguments))
 
 
@@ -49,7 +56,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the attack and tell in a few lines what came out; return the exit code."""
     options = parse_options(arguments)
     # After parsing, so that --help and a misspelt option answer at once.
-    from textsem.evaluation.run import FILE_NAMES, AttackSnliConfig, attack_snli
+    from textsem.evaluation.run import FILE_NAMES, attack_snli
+    from textsem.evaluation.run_config import AttackSnliConfig
 
     try:
         config = AttackSnliConfig(**options)

@@ -12,7 +12,8 @@ from textsem.encoders.cnn import CNNEncoderConfig
 from textsem.evaluation.codes import measure_codes
 from textsem.evaluation.judges import read_judgements
 from textsem.evaluation.results import ResultsWriter, read_results
-from textsem.evaluation.run import FILE_NAMES, AttackSnliConfig, attack_snli
+from textsem.evaluation.run import FILE_NAMES, attack_snli
+from textsem.evaluation.run_config import AttackSnliConfig
 from textsem.latent.manifold import latent_noise_level
 from textsem.latent.particles import ParticleConfig
 from textsem.model import TextAdversary
@@ -174,7 +175,8 @@ def test_judged_run_keeps_its_judgements_and_leaves_the_lines_alone(
     into: Into, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("TEXTSEM_SENTENCE_ENCODER", raising=False)
-    alone, judged = attack_snli(into("alone")), replace(into("judged"), judges=("bundled",))
+    alone = attack_snli(replace(into("alone"), filter_model="none"))
+    judged = replace(into("judged"), judges=("bundled",), filter_model="none")
     summary = attack_snli(judged)
     lines = [Path(into(name).output, "results.jsonl").read_bytes() for name in ("alone", "judged")]
     assert lines[0] == lines[1]
@@ -183,7 +185,7 @@ def test_judged_run_keeps_its_judgements_and_leaves_the_lines_alone(
     assert "no sentence encoder" in summary["validity"]["statement"]
     assert "cannot be stated" in summary["headline"]
     assert len(read_judgements(Path(judged.output, "judgements.jsonl"))) == 40
-    attack_snli(into("judged"))
+    attack_snli(replace(judged, judges=()))
     assert not Path(judged.output, "judgements.jsonl").exists()
 
 
@@ -266,3 +268,19 @@ def test_measured_noise_is_that_of_the_codes(config: AttackSnliConfig) -> None:
     torch.testing.assert_close(measured.clean, z.flatten(0, 1))
     torch.testing.assert_close(measured.perturbed, z_adv.flatten(0, 1))
     assert measure_codes(model, ["a man " * 9], [0], num_particles=2, seed=3) is None
+
+
+def test_filter_model_may_not_judge(into: Into, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("TEXTSEM_SENTENCE_ENCODER", raising=False)
+    with pytest.raises(ValueError, match="which is the filter_model of the attack"):
+        attack_snli(replace(into("run"), judges=("bundled",), filter_model="bundled"))
+
+
+def test_goal_decides_how_candidates_are_decoded_and_filtered(into: Into, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("TEXTSEM_SENTENCE_ENCODER", raising=False)
+    valid, flip = attack_snli(into("valid")), attack_snli(replace(into("flip"), goal="flip"))
+    assert "filter_model" in valid["model"]
+    assert "filter_model" not in flip["model"]
+    assert "agreement" not in flip["this_process"]["candidates"]
+    assert "agreement" in valid["this_process"]["candidates"]
+    assert valid["settings"]["goal"] == "valid"

@@ -15,7 +15,8 @@ from tests.targets.fakes import SMALL_CONFIGS, save_tiny_bert
 from textsem.evaluation.judging import JuryConfig, judge_lines, load_jury
 from textsem.evaluation.report import headline
 from textsem.evaluation.results import read_results
-from textsem.evaluation.run import AttackSnliConfig, attack_snli
+from textsem.evaluation.run import attack_snli
+from textsem.evaluation.run_config import AttackSnliConfig
 from textsem.evaluation.verification import VerificationConfig, verify_results
 from textsem.evaluation.verification_checks import (
     Check,

@@ -7,7 +7,7 @@ from typing import Any, get_args
 
 import pytest
 
-from textsem.evaluation.run import AttackSnliConfig, CandidatesFrom
+from textsem.evaluation.run_config import AttackSnliConfig, CandidatesFrom
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "attack_snli.py"
 SUMMARY = {

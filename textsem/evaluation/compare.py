@@ -19,7 +19,8 @@ from textsem.evaluation.identity import identify_model, model_folder
 from textsem.evaluation.judges import JUDGEMENTS_NAME, Judgement, read_judgements
 from textsem.evaluation.judging import ENCODER_VARIABLE, Jury, JuryConfig, judge_lines, load_jury
 from textsem.evaluation.results import RESULTS_NAME, SUMMARY_NAME, read_results
-from textsem.evaluation.run import BUNDLED_MODEL, AttackSnliConfig
+from textsem.evaluation.run import BUNDLED_MODEL
+from textsem.evaluation.run_config import AttackSnliConfig
 from textsem.model import TextAdversary
 from textsem.outputs import AttackResult
 from textsem.protocols import Constraint

@@ -25,7 +25,8 @@ from textsem.evaluation.results import (
     resume_run,
     write_summary,
 )
-from textsem.evaluation.run import AttackSnliConfig, CandidatesFrom, attack_snli
+from textsem.evaluation.run import attack_snli
+from textsem.evaluation.run_config import AttackSnliConfig, CandidatesFrom
 from textsem.model import TextAdversary
 from textsem.protocols import Constraint, Target
 from textsem.targets.metering import MeteredTarget

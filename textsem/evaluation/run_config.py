@@ -1,0 +1,143 @@
+"""Every option of the main job, checked once; its fields are the command line's names."""
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import torch
+
+from textsem.attacks.chunk import AttackConfig
+from textsem.attacks.manifold import ManifoldConfig
+from textsem.evaluation.filters import FilterConfig
+from textsem.evaluation.judging import JuryConfig
+from textsem.protocols import Access
+
+__all__ = ["NOT_BINDING", "AttackSnliConfig", "CandidatesFrom", "Goal"]
+
+CandidatesFrom = Literal["adversarial", "clean", "isotropic", "neighbours", "reconstruction"]
+Goal = Literal["valid", "flip"]
+
+# What a line does not depend on: a run may be resumed with another value.
+NOT_BINDING = (
+    *("data", "split", "limit", "output", "resume", "device", "batch_size", "controls"),
+    "judges",
+)
+
+
+@dataclass(frozen=True)
+class AttackSnliConfig:
+    """Every option of the main job.
+
+    Args:
+        data: A file, a folder of splits or a hub id; None for SNLI, or the demo pairs where SNLI is not to be had.
+        split: Which split.
+        limit: Number of pairs from the start; 0 for all.
+        target: ``bundled``, or a folder or hub id of a classifier.
+        access: ``score``, ``label`` or ``gradient``: what the target tells.
+        max_queries: Most rows sent to the target for the candidates of one pair.
+        model: ``bundled``, or the folder of an adversary.
+        candidates_from: ``adversarial`` for E', or one of the controls of METHOD section 6.
+        output: Folder for the results.
+        resume: Continue the run in that folder; otherwise it is begun anew.
+        seed: Seed of the run.
+        device: Where the target runs; None for a GPU if there is one.
+        batch_size: Most rows in one forward pass of the target.
+        label_order: Label names in the order of the target's outputs, where it calls them LABEL_0, LABEL_1, LABEL_2.
+        eps: Gate of Eq. 6: largest L2 distance of the embedded hypotheses; None for any.
+        max_edits: Most words that may change; None for any.
+        max_perplexity_ratio: How much less likely than the original a candidate may be under the adversary's trigram;
+            None for any.
+        num_candidates: Candidates drawn for each pair, before any filter.
+        goal: ``valid``: candidates must keep meaning, fluency and the label of a filter model before the target is
+            asked.  ``flip``: only fluency is asked for, each code is decoded by itself, and the prediction has to
+            change, whatever a reader would say.
+        filter_model: NLI model that has to keep the label: ``auto`` for the bundled target where that is not the one
+            under attack, ``none``, ``bundled``, or a folder or hub id; see ``scripts/train_filter.py``.
+        min_agreement: Smallest probability that the filter model gives the label.
+        controls: Folders of finished runs with other ``candidates_from`` on the same pairs and target; the report sets
+            this run against them and says first if it is not above one.
+        num_particles: M; None for the adversary's own number.
+        judges: NLI models that judge the finished run, by name or folder; the first one scores.  None of them may have
+            taken part in the attack.
+        sentence_encoder: Folder or hub id of the model that measures similarity, for the filter and for the judgement;
+            None for what the environment variable TEXTSEM_SENTENCE_ENCODER names, and without it the filter has only
+            the adversary's own distilled table.
+        min_similarity: Smallest similarity of a candidate, and of a valid success.
+    """
+
+    data: str | None = None
+    split: str = "test"
+    limit: int = 300
+    target: str = "bundled"
+    access: Access = "score"
+    max_queries: int = 100
+    model: str = "bundled"
+    candidates_from: CandidatesFrom = "adversarial"
+    output: str = "runs/attack_snli"
+    resume: bool = False
+    seed: int = 0
+    device: str | None = None
+    batch_size: int = 64
+    label_order: tuple[str, ...] | None = None
+    eps: float | None = None
+    max_edits: int | None = 3
+    max_perplexity_ratio: float | None = 2.0
+    num_candidates: int = 200
+    goal: Goal = "valid"
+    filter_model: str = "auto"
+    min_agreement: float = 0.5
+    num_particles: int | None = None
+    controls: tuple[str, ...] = ()
+    judges: tuple[str, ...] = ()
+    sentence_encoder: str | None = None
+    min_similarity: float = 0.80
+
+    def __post_init__(self) -> None:
+        """Check what no part checks that is built from these options; lists become tuples."""
+        object.__setattr__(self, "controls", tuple(self.controls))
+        object.__setattr__(self, "judges", tuple(self.judges))
+        if self.label_order is not None:
+            object.__setattr__(self, "label_order", tuple(self.label_order))
+        if self.candidates_from not in get_args(CandidatesFrom):
+            names = ", ".join(get_args(CandidatesFrom))
+            raise ValueError(f"expected candidates_from to be one of {names}, got {self.candidates_from!r}")
+        if self.goal not in get_args(Goal):
+            raise ValueError(f"expected goal to be one of {', '.join(get_args(Goal))}, got {self.goal!r}")
+        for name in ("batch_size", "num_particles"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ValueError(f"expected {name} >= 1, got {value}")
+        self.jury_config()
+        self.filter_config()
+
+    def attack_config(self) -> AttackConfig:
+        """Return the part of the options that the attack loop reads."""
+        return AttackConfig(self.max_queries, self.num_candidates, self.eps, self.max_edits, self.seed)
+
+    def codes_config(self, num_particles: int) -> ManifoldConfig:
+        """Return how codes are moved and decoded, given the adversary's number of particles."""
+        decoding: Literal["mixture", "single"] = "mixture" if self.goal == "valid" else "single"
+        return ManifoldConfig(num_particles=self.num_particles or num_particles, seed=self.seed, decoding=decoding)
+
+    def filter_config(self) -> FilterConfig:
+        """Return what a candidate must meet."""
+        is_valid = self.goal == "valid"
+        return FilterConfig(
+            max_perplexity_ratio=self.max_perplexity_ratio,
+            sentence_encoder=self.sentence_encoder,
+            min_similarity=self.min_similarity if is_valid else None,
+            filter_model=self.filter_model if is_valid else "none",
+            min_agreement=self.min_agreement,
+            is_bundled_target=self.target == "bundled",
+            device=self.device_name(),
+            batch_size=self.batch_size,
+        )
+
+    def device_name(self) -> str:
+        """Return where the models run."""
+        return self.device or ("cuda" if torch.cuda.is_available() else "cpu")
+
+    def jury_config(self) -> JuryConfig | None:
+        """Return who judges the finished run; None for nobody."""
+        if not self.judges:
+            return None
+        return JuryConfig(self.judges, self.sentence_encoder, self.min_similarity, device=self.device_name())
