@@ -32,6 +32,11 @@ def test_every_figure_of_ten_lines_equals_the_hand_count() -> None:
     json.dumps(summary, allow_nan=False)
 
 
+def test_success_within_a_budget_counts_the_budget_itself() -> None:
+    within = summarise_validity(*ten_lines(), query_budgets=(3, 4, 29, 30))["judges"]["first"]["valid_within"]
+    assert {k: v["count"] for k, v in within.items()} == {"3": 0, "4": 1, "29": 1, "30": 2}
+
+
 def test_kinds_of_edit_equal_the_hand_count() -> None:
     kinds = summarise_validity(*ten_lines())["judges"]["first"]["by_edit_kind"]
     assert {kind: (v["count"], v["of"]) for kind, v in kinds.items()} == {
