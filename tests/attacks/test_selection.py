@@ -4,7 +4,7 @@ import pytest
 
 from tests.attacks.fakes import candidate
 from textsem.attacks.candidates import Candidate
-from textsem.attacks.selection import CandidateLimits, plain_form, rank_candidates, select_candidates
+from textsem.attacks.selection import CandidateLimits, Shortlist, plain_form, rank_candidates, select_candidates
 from textsem.protocols import CandidateRows, Constraint
 
 ORIGINAL = "A man is sleeping."
@@ -188,3 +188,24 @@ def test_constraint_sees_premise_original_and_label_of_its_row() -> None:
         ["p", "q", "r"], ["one", "two", "three"], [0, 1, 2], proposals, limits=CandidateLimits(), constraints=[Sees()]
     )
     assert seen == [(["p", "p", "r"], ["one", "one", "three"], ["a", "b", "c"], [0, 0, 2])]
+
+
+def test_shortlist_spares_what_comes_after() -> None:
+    refuses = Refuses("none")
+    proposals = [[candidate("a boy"), candidate("a girl"), candidate("a cat")], [candidate("one")]]
+    kept, counts = select_candidates(
+        ["p", "q"],
+        ["one", "two"],
+        [0, 1],
+        proposals,
+        limits=CandidateLimits(),
+        constraints=[Shortlist(ByLength(), 1), refuses],
+    )
+    assert [[c.text for c in own] for own in kept] == [["a girl"], ["one"]]
+    assert [text for _, text in refuses.asked] == ["a girl", "one"]
+    assert counts["shortlist"] == 2
+
+
+def test_shortlist_of_nobody_is_refused() -> None:
+    with pytest.raises(ValueError, match="expected a shortlist of at least one"):
+        Shortlist(ByLength(), 0)

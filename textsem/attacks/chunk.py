@@ -7,9 +7,9 @@ from typing import Protocol
 
 from textsem.attacks.candidates import CandidateSource, pair_seed
 from textsem.attacks.search import SearchOutcome, predict_checked, search
-from textsem.attacks.selection import CandidateLimits, select_candidates
+from textsem.attacks.selection import CandidateLimits, Step, select_candidates
 from textsem.outputs import AttackResult, Status
-from textsem.protocols import Constraint, Ranker, Target
+from textsem.protocols import Ranker, Target
 
 __all__ = ["AttackConfig", "PairData", "attack_checked", "check_pairs"]
 
@@ -107,7 +107,7 @@ def attack_checked(
     source: CandidateSource,
     config: AttackConfig,
     *,
-    constraints: Sequence[Constraint] = (),
+    constraints: Sequence[Step] = (),
     ranker: Ranker | None = None,
 ) -> tuple[list[AttackResult], Counter[str]]:
     """Attack pairs that are open: draw candidates, select, search.

@@ -17,8 +17,9 @@ from tqdm import tqdm
 
 from textsem.attacks.candidates import CandidateSource
 from textsem.attacks.chunk import AttackConfig, PairData, attack_checked, check_pairs
+from textsem.attacks.selection import Step
 from textsem.outputs import AttackResult
-from textsem.protocols import Constraint, Ranker, Target
+from textsem.protocols import Ranker, Target
 
 __all__ = ["CandidateAttack", "PairAttack", "ResultSink", "RunStatistics", "run_attack"]
 
@@ -64,7 +65,7 @@ class CandidateAttack:
         source: CandidateSource,
         config: AttackConfig,
         *,
-        constraints: Sequence[Constraint] = (),
+        constraints: Sequence[Step] = (),
         ranker: Ranker | None = None,
     ) -> None:
         self.source = source

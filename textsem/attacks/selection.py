@@ -15,7 +15,7 @@ from textsem.attacks.candidates import Candidate
 from textsem.protocols import CandidateRows, Constraint, Ranker
 from textsem.text.vocabulary import SPECIAL_WORDS
 
-__all__ = ["CandidateLimits", "plain_form", "rank_candidates", "select_candidates"]
+__all__ = ["CandidateLimits", "Shortlist", "Step", "plain_form", "rank_candidates", "select_candidates"]
 
 # Similarities that differ only in the last float bits (other batch mates, other BLAS kernels) must tie, and the text
 # then decides: the order of the queries may depend on the pair alone.
@@ -45,6 +45,28 @@ class CandidateLimits:
             raise ValueError(f"expected max_edits >= 0 or None, got {self.max_edits}")
 
 
+@dataclass(frozen=True)
+class Shortlist:
+    """Keep the most promising candidates of each pair: what comes after may be dear.
+
+    Args:
+        ranker: Whose scores decide, highest first; ties stay as they are.
+        size: Most candidates of a pair that are kept.
+    """
+
+    ranker: Ranker
+    size: int
+    name: str = "shortlist"
+
+    def __post_init__(self) -> None:
+        """Check the size."""
+        if self.size < 1:
+            raise ValueError(f"expected a shortlist of at least one candidate, got {self.size}")
+
+
+Step = Constraint | Shortlist
+
+
 def plain_form(text: str) -> str:
     """Return a sentence without case, space and punctuation: two sentences that share it differ in nothing that counts.
 
@@ -67,7 +89,7 @@ def select_candidates(
     proposals: Sequence[Sequence[Candidate]],
     *,
     limits: CandidateLimits,
-    constraints: Sequence[Constraint] = (),
+    constraints: Sequence[Step] = (),
     ranker: Ranker | None = None,
 ) -> tuple[list[list[Candidate]], Counter[str]]:
     """Return, for each pair, what is worth a query, closest in meaning first.
@@ -78,7 +100,8 @@ def select_candidates(
         labels: The label of each pair.
         proposals: The candidates of each pair, as the source gave them.
         limits: Gate and largest number of edits.
-        constraints: Asked in this order, over all pairs at once, about what everything before has left.
+        constraints: Asked in this order, over all pairs at once, about what everything before has left; a shortlist
+            among them keeps the best of each pair and drops the rest.
         ranker: Orders what is left, highest score first; None for the candidates' own similarity.
 
     Returns:
@@ -94,8 +117,13 @@ def select_candidates(
         raise ValueError(f"expected a premise, a hypothesis, a label and a list of candidates a pair, got {sizes}")
     counts: Counter[str] = Counter(proposed=sum(map(len, proposals)))
     kept = [_filter_pair(original, pair, limits, counts) for original, pair in zip(originals, proposals, strict=True)]
-    for constraint in constraints:
-        kept = _apply_constraint(constraint, kept, _as_rows(premises, originals, labels, kept), counts)
+    for step in constraints:
+        rows = _as_rows(premises, originals, labels, kept)
+        if isinstance(step, Shortlist):
+            kept = [ranked[: step.size] for ranked in _rerank(step.ranker, kept, rows)]
+            counts[step.name] += len(rows) - sum(map(len, kept))
+        else:
+            kept = _apply_constraint(step, kept, rows, counts)
     if ranker is not None:
         kept = _rerank(ranker, kept, _as_rows(premises, originals, labels, kept))
     counts["kept"] += sum(map(len, kept))
