@@ -11,6 +11,7 @@ import torch
 
 from tests.builders import TINY_WORDS, build_tiny_adversary
 from tests.constraints.fakes import add_sentence_files, save_tiny_encoder
+from textsem.attacks.runner import run_attack
 from textsem.evaluation import compare, compare_runs
 from textsem.evaluation.compare import ATTACKS, FILE_NAMES, CompareConfig, compare_attacks
 from textsem.evaluation.peer_process import PeerError
@@ -122,7 +123,6 @@ def test_run_that_was_cut_off_is_continued(config: CompareConfig, monkeypatch: p
     (folder / "summary.json").unlink()
     (folder / "results.jsonl").write_bytes(b"".join(lines[:4]) + lines[4][:20])
     asked: list[int] = []
-    run_attack = compare_runs.run_attack
 
     def watched(*args: Any, num_completed: int, **kwargs: Any) -> Any:
         asked.append(num_completed)
