@@ -33,6 +33,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     add("--held-out", nargs="*", default=[], help="labelled files whose sentences must not be trained on (dev, test)")
     add("--preset", choices=sorted(PRESETS), default="base", help="sizes and schedule (default: %(default)s)")
     add("--target", default="bundled", help="bundled, or a folder or hub id (default: %(default)s)")
+    add("--keeper", default=None, help="classifier that has to keep the label while the target changes its mind")
     add("--access", choices=("score", "label", "gradient"), default="score", help="default: %(default)s")
     add("--gradient", choices=("surrogate", "evolution", "target"), default=None, help="where Eq. 6's gradient is from")
     add("--start-from", default=None, help="folder of a trained adversary: skip the first stage, keep its weights")

@@ -179,3 +179,38 @@ def test_gradient_of_the_target_is_taken_through_the_target(tmp_path: Path) -> N
     target.logits_from_soft_words = recorded  # type: ignore[attr-defined]
     run.step(STEPS)
     assert asked == [BATCH] * INNER
+
+
+def test_flip_that_the_keeper_follows_is_no_gain(tmp_path: Path) -> None:
+    run = adversarial_run(tmp_path, "surrogate")
+    attacker = run.attacker
+    assert attacker is not None
+    labels = run._batch(STEPS, "adversarial").labels
+    assert labels is not None
+
+    class Keeper:
+        """Keeps the label of every other row."""
+
+        label_names: tuple[str, ...] = ("entailment", "neutral", "contradiction")
+
+        def predict(self, premises: Sequence[str], hypotheses: Sequence[str]) -> Tensor:
+            is_kept = torch.arange(len(hypotheses)) % 2 == 0
+            return torch.nn.functional.one_hot(torch.where(is_kept, labels, (labels + 1) % 3), 3).float()
+
+    attacker.keeper = Keeper()
+    run.step(STEPS)
+    buffer = attacker.surrogate.buffer
+    answers = torch.tensor(buffer.answers)
+    asked = word_level(seed=1).predict(buffer.premises, buffer.hypotheses)
+    followed = BATCH + torch.arange(1, BATCH, 2)
+    gold = torch.nn.functional.one_hot(labels[1::2], 3).float()
+    torch.testing.assert_close(answers[followed], gold)
+    told = torch.ones(2 * BATCH, dtype=torch.bool)
+    told[followed] = False
+    torch.testing.assert_close(answers[told], asked[told])
+
+
+def test_keeper_needs_a_surrogate() -> None:
+    config = replace(CONFIG, adversarial_gradient="evolution")
+    with pytest.raises(ValueError, match="expected a surrogate beside a keeper"):
+        Attacker(MeteredTarget(word_level()), build_tiny_adversary(), word_level(), config, word_level(seed=3))

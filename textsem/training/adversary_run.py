@@ -42,6 +42,7 @@ class AdversaryJob:
     held_out: list[str]
     preset: str
     target: str
+    keeper: str | None
     access: Access
     gradient: str | None
     start_from: str | None
@@ -98,7 +99,7 @@ def run_adversary_job(job: AdversaryJob) -> Path:
     sentences = load_sentences(sources, split=job.split, held_out=held_out).sentences
     model = _model(job, sentences, config).to(job.device)
     attacker = _attacker(job, model, pairs, config) if config.adversarial_steps else None
-    identity: dict[str, Any] = {"target": job.target, "access": job.access} if attacker else {}
+    identity: dict[str, Any] = {"target": job.target, "keeper": job.keeper, "access": job.access} if attacker else {}
     identity |= {"start_from": job.start_from, "fresh_particles": job.fresh_particles}
     run = AdversaryRun(model, sentences, pairs, config, job.output, attacker=attacker, identity=identity)
     train_adversary(run, is_resumed=job.resume, checkpoint_every=job.checkpoint_every, max_minutes=job.max_minutes)
@@ -158,7 +159,8 @@ def _attacker(job: AdversaryJob, model: TextAdversary, pairs: NliData, config: A
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed + 3)
         network = build_word_level_target(SURROGATE, Vocabulary.from_counts(counts, config.max_words))
-    return Attacker(target, model, network.to(job.device), config)
+    keeper = None if job.keeper is None else load_target(job.keeper, device=job.device)
+    return Attacker(target, model, network.to(job.device), config, keeper)
 
 
 def _figures(run: AdversaryRun, attacker: Attacker | None) -> dict[str, Any]:

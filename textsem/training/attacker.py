@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from textsem.latent.posterior import sample_mixture
 from textsem.model import TextAdversary
+from textsem.protocols import Target
 from textsem.targets.metering import MeteredTarget
 from textsem.targets.word_level import WordLevelTarget
 from textsem.training.adversary_config import AdversaryTrainingConfig
@@ -25,6 +26,8 @@ class Attacker:
         model: The adversary whose words are asked.
         network: The surrogate, untrained or trained before on other answers; not used with other gradients.
         config: Settings.
+        keeper: A classifier other than the target that has to keep the label: where it follows x', the surrogate learns
+            that nothing was gained, so that E' looks for what changes the target's mind alone.  None for any flip.
 
     Raises:
         ValueError: If the target's own gradient is wanted without gradient access.
@@ -36,13 +39,16 @@ class Attacker:
         model: TextAdversary,
         network: WordLevelTarget,
         config: AdversaryTrainingConfig,
+        keeper: Target | None = None,
     ) -> None:
+        if keeper is not None and config.adversarial_gradient != "surrogate":
+            raise ValueError(f"expected a surrogate beside a keeper, got gradient {config.adversarial_gradient!r}")
         if config.adversarial_gradient == "target" and target.access != "gradient":
             raise ValueError(
                 "expected gradient access, which is for word-level targets in the same process, "
                 f"got {target.access} access to {type(target.target).__name__}"
             )
-        self.target, self.config = target, config
+        self.target, self.config, self.keeper = target, config, keeper
         self.generator = torch.Generator().manual_seed(config.seed + 2)
         self.surrogate = Surrogate(
             network,
@@ -99,6 +105,12 @@ class Attacker:
             "flip_rate": is_flipped.sum().item() / max(int(was_right.sum()), 1),
             "changed": sum(a != b for a, b in zip(clean, hypotheses, strict=True)) / len(clean),
         }
+        if self.keeper is not None:
+            kept = self.keeper.predict(batch.premises, hypotheses).argmax(dim=-1) == labels
+            is_gained = torch.cat([torch.ones_like(kept), kept])
+            gold = nn.functional.one_hot(torch.cat([labels, labels]), answers.shape[1]).to(answers)
+            answers = torch.where(is_gained[:, None], answers, gold)
+            values["flip_rate_kept"] = (is_flipped & kept).sum().item() / max(int(was_right.sum()), 1)
         if self.config.adversarial_gradient == "surrogate":
             self.surrogate.buffer.add([*batch.premises, *batch.premises], [*clean, *hypotheses], answers)
             steps = [self.surrogate.step() for _ in range(self.config.surrogate_steps)]
