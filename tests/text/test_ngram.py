@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch import Tensor
 
 from textsem.text.ngram import TrigramLanguageModel
@@ -30,6 +32,9 @@ VOCABULARY = Vocabulary(sorted({word for words in SENTENCES for word in words}))
 def fit(**settings: object) -> TrigramLanguageModel:
     options: dict[str, object] = {"min_word_count": 1, **settings}
     return TrigramLanguageModel.fit(SENTENCES, vocabulary=VOCABULARY, **options)  # type: ignore[arg-type]
+
+
+MODEL = fit()
 
 
 def next_word_probs(model: TrigramLanguageModel, context: tuple[int, int]) -> Tensor:
@@ -130,6 +135,58 @@ def test_perplexity_is_exp_of_mean_over_words_and_end() -> None:
     logs = model.log_probs(ids, torch.tensor([3]))[0]
     assert model.perplexity([["the", "cat", "runs"]])[0] == pytest.approx(math.exp(-float(logs.sum()) / 4), rel=1e-6)
     assert model.perplexity([]).shape == (0,)
+
+
+def unseen_by_hand(text: str) -> list[int]:
+    """Count the bigrams and trigrams of a sentence that are in no sentence of the corpus, by going through it."""
+
+    def grams(words: list[str], order: int) -> list[tuple[str, ...]]:
+        framed = ["<s>", "<s>", *words, "</s>"]
+        return [tuple(framed[i - order : i]) for i in range(3, len(framed) + 1)]
+
+    return [
+        sum(gram not in {g for words in SENTENCES for g in grams(words, order)} for gram in grams(text.split(), order))
+        for order in (2, 3)
+    ]
+
+
+def num_unseen(texts: list[str], width: int, *, filler: int = PAD_ID) -> list[list[int]]:
+    rows = [VOCABULARY.encode(text.split()) for text in texts]
+    ids = torch.tensor([row + [filler] * (width - len(row)) for row in rows])
+    found: list[list[int]] = MODEL.num_unseen(ids, torch.tensor([len(row) for row in rows])).tolist()
+    return found
+
+
+@pytest.mark.parametrize(
+    ("text", "bigrams", "trigrams"),
+    [
+        ("the dog runs in the park", 0, 0),
+        ("the dog runs", 0, 1),  # "dog runs <end>"
+        ("the dog sees the cat", 1, 3),  # "cat <end>"; "dog sees the", "sees the cat" and "the cat <end>"
+        ("a man sleeps", 2, 2),  # "man sleeps" and "sleeps <end>"; "a man sleeps" and "man sleeps <end>"
+        ("dog", 1, 2),  # "<start> dog"; both with a start
+        ("", 1, 1),
+    ],
+)
+def test_unseen_bigrams_and_trigrams_are_counted(text: str, bigrams: int, trigrams: int) -> None:
+    assert num_unseen([text], 7) == [[bigrams, trigrams]] == [unseen_by_hand(text)]
+
+
+@settings(max_examples=30)
+@given(st.lists(st.lists(st.sampled_from(VOCABULARY.words[4:]), max_size=7).map(" ".join), min_size=1, max_size=5))
+def test_unseen_parts_agree_with_a_loop_whatever_the_width(texts: list[str]) -> None:
+    expected = [unseen_by_hand(text) for text in texts]
+    assert num_unseen(texts, 7) == expected
+    assert num_unseen(texts, 10, filler=7) == expected
+
+
+def test_pruned_trigrams_and_rare_words_count_as_unseen() -> None:
+    row, length = torch.tensor([VOCABULARY.encode("a man walks the dog".split())]), torch.tensor([5])
+    assert fit().num_unseen(row, length).tolist() == [[0, 0]]
+    # "<start> <start> a" was seen three times, all the others once.
+    assert fit(min_trigram_count=2).num_unseen(row, length).tolist() == [[0, 5]]
+    # "walks" was seen once.  Its bigrams are those of the unknown word.
+    assert fit(min_word_count=2).num_unseen(row, length)[0, 0] == 2
 
 
 def test_word_order_of_the_corpus_is_preferred() -> None:

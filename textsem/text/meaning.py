@@ -15,7 +15,7 @@ from torch import Tensor
 
 from textsem.text.vocabulary import UNKNOWN_ID, Vocabulary
 
-__all__ = ["MEANING_FILE", "MeaningTable"]
+__all__ = ["MEANING_FILE", "MeaningTable", "main_directions"]
 
 MEANING_FILE = "meaning.safetensors"
 
@@ -70,10 +70,8 @@ class MeaningTable:
         entries = [(1 / len(ids), i, word) for i, ids in enumerate(rows) for word in ids]
         weights, places, words = zip(*entries, strict=True)
         bags = csr_matrix((weights, (places, words)), shape=(len(rows), vocabulary.size))
-        # Not centred: cosines are taken of the vectors themselves.
-        directions = torch.linalg.svd(embeddings.T @ embeddings)[0][:, :dim]
         regression = Ridge(alpha=ridge, fit_intercept=False, solver="sparse_cg", tol=1e-3)
-        regression.fit(bags, (embeddings @ directions).numpy())
+        regression.fit(bags, (embeddings @ main_directions(embeddings, dim)).numpy())
         return cls(torch.from_numpy(regression.coef_.T.copy()))
 
     def similarity(self, ids: Tensor, others: Tensor) -> Tensor:
@@ -97,3 +95,12 @@ class MeaningTable:
         if set(tensors) != {"vectors"}:
             raise ValueError(f"expected vectors in {MEANING_FILE}, got {sorted(tensors)}")
         return cls(tensors["vectors"])
+
+
+def main_directions(embeddings: Tensor, dim: int) -> Tensor:
+    """Return the ``dim`` orthonormal directions, [embedding, dim], in which ``embeddings`` [sentences, embedding] vary.
+
+    Not centred: cosines are taken of the vectors themselves.
+    """
+    directions: Tensor = torch.linalg.svd(embeddings.T @ embeddings)[0]
+    return directions[:, :dim]
