@@ -95,7 +95,7 @@ class EditProposer:
         table: Unit-length word vectors, [vocab, embedding].
         is_word: Which ids are words that an edit may bring or take, [vocab]; special words and punctuation are not.
         config: What is considered.
-        meaning: Similarity in meaning; None for one that keeps all.
+        meaning: Similarity in meaning.
         language_model: Trigram; None for one to which all sentences are alike.
     """
 
@@ -115,7 +115,7 @@ class EditProposer:
         self._table, self._table_half = table, table[self._words].T.bfloat16().contiguous()
 
     def propose(self, vectors: Tensor, ids: Tensor, num_candidates: int) -> Tensor:
-        """Return the best candidates, best first.
+        """Return the best candidates, best first: different sentences, none of them the original.
 
         Args:
             vectors: Position vectors of the moved codes, [codes, length, embedding].
@@ -135,7 +135,10 @@ class EditProposer:
         pair_scores, is_pair_allowed = self._weigh(pairs, ids, pair_odds)
         rows = torch.cat([rows[order], pairs[is_pair_allowed]])
         scores = torch.cat([scores[order], pair_scores[is_pair_allowed] - self.config.pair_penalty])
-        return rows[scores.argsort(descending=True, stable=True)[:num_candidates]]
+        # Other edits may lead to the same words, as a deletion beside an insertion does, or back to the original's.
+        ranked = dict.fromkeys(map(tuple, rows[scores.argsort(descending=True, stable=True)].tolist()))
+        ranked.pop(tuple(ids.tolist()), None)
+        return ids.new_tensor(list(ranked)[:num_candidates]).reshape(-1, len(ids))
 
     def _single_edits(self, vectors: Tensor, ids: Tensor, n: int) -> _Edits:
         """Return substitutions at each word, deletions of it, and insertions at each gap."""
