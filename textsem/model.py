@@ -45,6 +45,9 @@ class TextAdversary(nn.Module):
         vocabulary: Words and ids.
         language_model: Trigram of the training sentences, for the fluency constraint; None leaves that out.
         meaning: A sentence encoder distilled into word vectors; None takes the embedding table in its place.
+
+    Raises:
+        ValueError: If the meaning table has not one row a word.
     """
 
     bank_features: Tensor
@@ -57,6 +60,8 @@ class TextAdversary(nn.Module):
         meaning: MeaningTable | None = None,
     ) -> None:
         super().__init__()
+        if meaning is not None and len(meaning.vectors) != vocabulary.size:
+            raise ValueError(f"expected a meaning table of {vocabulary.size} words, got {len(meaning.vectors)}")
         self.config = config
         self.vocabulary = vocabulary
         self.language_model = language_model
