@@ -7,10 +7,12 @@ from pathlib import Path
 import pytest
 import torch
 
+import textsem
 from tests.builders import TINY_CONFIG, build_tiny_adversary
 from textsem.model import TextAdversary
+from textsem.text.batches import encode_sentences
 from textsem.text.meaning import MEANING_FILE, MeaningTable
-from textsem.text.vocabulary import UNKNOWN_ID
+from textsem.text.vocabulary import UNKNOWN_ID, Vocabulary
 
 
 def with_meaning() -> TextAdversary:
@@ -84,3 +86,22 @@ def test_special_words_mean_nothing_after_loading(tmp_path: Path) -> None:
     assert loaded is not None
     assert not loaded.vectors[:UNKNOWN_ID].any()
     assert loaded.vectors[UNKNOWN_ID].any()
+
+
+def test_bundled_table_knows_what_words_mean() -> None:
+    folder = Path(textsem.__file__).parent / "assets" / "adversary"
+    vocabulary = Vocabulary(json.loads((folder / "vocabulary.json").read_text(encoding="utf-8")))
+    assert json.loads((folder / "config.json").read_text())["has_meaning"] is True
+    table = MeaningTable.load(folder)
+    assert table.vectors.shape == (vocabulary.size, 128)
+    texts = [
+        "a man plays guitar .",
+        "a guy plays guitar .",
+        "a man plays a guitar",
+        "a man sleeps .",
+        "dogs run outside .",
+    ]
+    ids = encode_sentences([text.split() for text in texts], vocabulary=vocabulary, max_length=6)
+    same, guy, article, sleeps, dogs = table.similarity(ids[0], ids).tolist()
+    assert same == pytest.approx(1.0)
+    assert min(guy, article) > 0.85 > sleeps > dogs
