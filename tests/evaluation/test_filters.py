@@ -2,10 +2,12 @@ from typing import Any
 
 import pytest
 
-from textsem.constraints.agreement import AgreementConstraint
+from textsem.attacks.selection import Shortlist
+from textsem.constraints.margin import MarginConstraint
 from textsem.evaluation.filters import FilterConfig, load_filters
 from textsem.evaluation.run_config import AttackSnliConfig
 from textsem.model import TextAdversary
+from textsem.targets.loading import BUNDLED_FOLDER
 
 
 @pytest.fixture(autouse=True)
@@ -14,7 +16,7 @@ def no_encoder(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def names(config: FilterConfig, model: TextAdversary) -> list[str]:
-    return [constraint.name for constraint in load_filters(config, model).constraints]
+    return [step.name for step in load_filters(config, model).steps]
 
 
 def test_filter_is_the_bundled_model_unless_that_is_under_attack() -> None:
@@ -30,25 +32,35 @@ def test_target_may_not_filter_its_own_candidates() -> None:
 
 
 def test_goal_flip_asks_for_fluency_alone(tiny_adversary: TextAdversary) -> None:
-    assert names(AttackSnliConfig(target="x", goal="valid").filter_config(), tiny_adversary)[-1] == "agreement"
-    assert "agreement" not in names(AttackSnliConfig(target="x", goal="flip").filter_config(), tiny_adversary)
+    assert names(AttackSnliConfig(target="x", goal="valid").filter_config(), tiny_adversary)[-1] == "margin"
+    assert "margin" not in names(AttackSnliConfig(target="x", goal="flip").filter_config(), tiny_adversary)
 
 
 def test_cheap_conditions_are_asked_before_dear_ones(tiny_adversary: TextAdversary) -> None:
     found = names(FilterConfig(filter_model="bundled"), tiny_adversary)
-    assert found == [name for name in ("fluency", "similarity", "agreement") if name in found]
-    assert "agreement" in found
+    assert found == [name for name in ("fluency", "margin", "similarity") if name in found]
+    assert "margin" in found
 
 
-def test_agreement_is_asked_at_the_threshold_given(tiny_adversary: TextAdversary) -> None:
-    filters = load_filters(FilterConfig(filter_model="bundled", min_agreement=0.75), tiny_adversary)
-    agreement = filters.constraints[-1]
-    assert isinstance(agreement, AgreementConstraint)
-    assert agreement.min_probability == 0.75
+def test_filter_is_asked_with_the_band_given(tiny_adversary: TextAdversary) -> None:
+    filters = load_filters(FilterConfig(filter_model="bundled", margin_centre=0.5, margin_width=0.75), tiny_adversary)
+    margin = filters.steps[-1]
+    assert isinstance(margin, MarginConstraint)
+    assert (margin.centre, margin.width) == (0.5, 0.75)
     assert filters.identity["filter_model"]["name"] == "bundled"
+    assert filters.ranker is not None
 
 
-@pytest.mark.parametrize("change", [{"min_agreement": 0.0}, {"min_agreement": 1.5}, {"goal": "fame"}])
+def test_bundled_model_draws_up_the_shortlist_for_a_filter_of_ones_own(tiny_adversary: TextAdversary) -> None:
+    filters = load_filters(FilterConfig(filter_model=str(BUNDLED_FOLDER), shortlist=7), tiny_adversary)
+    shortlist = next(step for step in filters.steps if isinstance(step, Shortlist))
+    assert shortlist.size == 7
+    assert [step.name for step in filters.steps][-1] == "margin"
+    assert set(filters.identity) == {"shortlist_model", "filter_model"}
+    assert not any(isinstance(constraint, Shortlist) for constraint in filters.constraints)
+
+
+@pytest.mark.parametrize("change", [{"margin_width": 0.0}, {"margin_width": float("nan")}, {"goal": "fame"}])
 def test_option_out_of_range_is_refused(change: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match="expected (min_agreement|goal)"):
+    with pytest.raises(ValueError, match="expected (margin_width|goal)"):
         AttackSnliConfig(**change)

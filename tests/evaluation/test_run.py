@@ -281,6 +281,6 @@ def test_goal_decides_how_candidates_are_decoded_and_filtered(into: Into, monkey
     valid, flip = attack_snli(into("valid")), attack_snli(replace(into("flip"), goal="flip"))
     assert "filter_model" in valid["model"]
     assert "filter_model" not in flip["model"]
-    assert "agreement" not in flip["this_process"]["candidates"]
-    assert "agreement" in valid["this_process"]["candidates"]
+    assert "margin" not in flip["this_process"]["candidates"]
+    assert "margin" in valid["this_process"]["candidates"]
     assert valid["settings"]["goal"] == "valid"

@@ -93,7 +93,7 @@ def attack_snli(config: AttackSnliConfig, *, show_progress: bool = False) -> dic
         statistics = run_attack(
             data,
             target,
-            CandidateAttack(source, attack_config, constraints=filters.constraints, ranker=filters.ranker),
+            CandidateAttack(source, attack_config, constraints=filters.steps, ranker=filters.ranker),
             writer,
             num_completed=num_completed,
             show_progress=show_progress,

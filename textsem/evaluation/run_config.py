@@ -7,7 +7,7 @@ import torch
 
 from textsem.attacks.chunk import AttackConfig
 from textsem.attacks.manifold import ManifoldConfig
-from textsem.evaluation.filters import FilterConfig
+from textsem.evaluation.filters import FilterConfig, Precision
 from textsem.evaluation.judging import JuryConfig
 from textsem.protocols import Access
 
@@ -50,9 +50,12 @@ class AttackSnliConfig:
         goal: ``valid``: candidates must keep meaning, fluency and the label of a filter model before the target is
             asked.  ``flip``: only fluency is asked for, each code is decoded by itself, and the prediction has to
             change, whatever a reader would say.
-        filter_model: NLI model that has to keep the label: ``auto`` for the bundled target where that is not the one
+        filter_model: NLI model that has to keep the label, if barely: ``auto`` for the bundled target where that is not the one
             under attack, ``none``, ``bundled``, or a folder or hub id; see ``scripts/train_filter.py``.
-        min_agreement: Smallest probability that the filter model gives the label.
+        margin_centre: By how much the filter model should put the label ahead, nats; candidates nearest to it are
+            asked first.
+        margin_width: Largest distance from it.
+        filter_precision: ``float32``, ``bfloat16`` or ``float16``, of sentence encoder and filter model.
         controls: Folders of finished runs with other ``candidates_from`` on the same pairs and target; the report sets
             this run against them and says first if it is not above one.
         num_particles: M; None for the adversary's own number.
@@ -81,10 +84,12 @@ class AttackSnliConfig:
     eps: float | None = None
     max_edits: int | None = 3
     max_perplexity_ratio: float | None = 2.0
-    num_candidates: int = 200
+    num_candidates: int = 120
     goal: Goal = "valid"
     filter_model: str = "auto"
-    min_agreement: float = 0.5
+    margin_centre: float = 0.25
+    margin_width: float = 1.25
+    filter_precision: Precision = "float32"
     num_particles: int | None = None
     controls: tuple[str, ...] = ()
     judges: tuple[str, ...] = ()
@@ -126,7 +131,9 @@ class AttackSnliConfig:
             sentence_encoder=self.sentence_encoder,
             min_similarity=self.min_similarity if is_valid else None,
             filter_model=self.filter_model if is_valid else "none",
-            min_agreement=self.min_agreement,
+            margin_centre=self.margin_centre,
+            margin_width=self.margin_width,
+            precision=self.filter_precision,
             is_bundled_target=self.target == "bundled",
             device=self.device_name(),
             batch_size=self.batch_size,
