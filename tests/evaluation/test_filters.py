@@ -62,5 +62,5 @@ def test_bundled_model_draws_up_the_shortlist_for_a_filter_of_ones_own(tiny_adve
 
 @pytest.mark.parametrize("change", [{"margin_width": 0.0}, {"margin_width": float("nan")}, {"goal": "fame"}])
 def test_option_out_of_range_is_refused(change: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match="expected (margin_width|goal)"):
+    with pytest.raises(ValueError, match=r"expected (margin_width|goal)"):
         AttackSnliConfig(**change)

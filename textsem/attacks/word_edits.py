@@ -143,32 +143,48 @@ class EditProposer:
     def _single_edits(self, vectors: Tensor, ids: Tensor, n: int) -> _Edits:
         """Return substitutions at each word, deletions of it, and insertions at each gap."""
         config, own = self.config, ids[:n]
-        cosines = (vectors[:, :n].bfloat16() @ self._table_half).float()
-        own_cosines = (vectors[:, :n] * self._table[own]).sum(dim=-1, keepdim=True)
-        # The original's own word may be none that edits bring (punctuation, unknown): it takes part all the same.
-        stay = (own_cosines * config.sharpness).exp()
-        weights = (cosines * config.sharpness).exp()
-        p = weights / (weights.sum(dim=-1, keepdim=True) + torch.where(self._is_word[own][:, None], 0.0, stay))
-        mixture = p.mean(dim=0)
-        p_stay = (stay / weights.sum(dim=-1, keepdim=True)).mean(dim=0)[:, 0].clamp(MIN_PROBABILITY, 1.0).log()
-
+        mixture, p_stay, presence = self._mixture(vectors[:, :n], own)
         is_own = self._words[None] == own[:, None]
         top = torch.where(is_own, -1.0, mixture).topk(min(config.num_substitutes, mixture.shape[1]), dim=-1)
-        position = torch.arange(n)
-        changed = position[self._is_word[own]]
+        changed = torch.arange(n)[self._is_word[own]]
+        log_stay = p_stay.clamp(MIN_PROBABILITY, 1.0).log()
         places = [(2 * changed + 1).repeat_interleave(top.indices.shape[1]), 2 * changed + 1]
         words = [self._words[top.indices[changed]].flatten(), torch.full((len(changed),), EMPTY)]
         log_top = top.values.clamp(min=MIN_PROBABILITY).log()
-        odds = [(log_top - p_stay[:, None])[changed].flatten(), -p_stay[changed] + DELETION_LOG_ODDS]
+        odds = [(log_top - log_stay[:, None])[changed].flatten(), -log_stay[changed] + DELETION_LOG_ODDS]
 
-        presence = torch.where(is_own.any(dim=0), 0.0, p.amax(dim=1).mean(dim=0))
-        new = presence.topk(min(config.num_insertions, len(presence)))
+        new = torch.where(is_own.any(dim=0), 0.0, presence).topk(min(config.num_insertions, len(presence)))
         last = n if self._is_word[own[-1]] else n - 1
         gaps = torch.arange(1, last + 1)  # not before the first word, whose capital would stay behind
         places.append((2 * gaps).repeat_interleave(len(new.indices)))
         words.append(self._words[new.indices].repeat(len(gaps)))
         odds.append((new.values.clamp(min=MIN_PROBABILITY).log() + INSERTION_LOG_ODDS).repeat(len(gaps)))
         return _Edits(torch.cat(places), torch.cat(words), torch.cat(odds))
+
+    def _mixture(self, vectors: Tensor, own: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return what the codes say together: Eq. 3's mixture, its probability of no change, and words in no place.
+
+        Args:
+            vectors: Position vectors, [codes, words of the original, embedding].
+            own: The original's words, [words of the original].
+
+        Returns:
+            Mean over codes of p(word | position), [words of the original, words]; of p(the original's word | position),
+            [words of the original]; and of the highest p(word) of all positions, [words].
+        """
+        C, n, _ = vectors.shape
+        mixture, stay = torch.empty(n, len(self._words)), torch.empty(n)
+        highest = torch.zeros(C, len(self._words))
+        own_weights = ((vectors * self._table[own]).sum(dim=-1) * self.config.sharpness).exp()
+        halves = vectors.bfloat16()
+        for i in range(n):  # one position fits the processor's cache, where all of them would go through memory
+            p = (halves[:, i] @ self._table_half).float().mul_(self.config.sharpness).exp_()
+            # The original's own word may be none that edits bring (punctuation, unknown): it takes part all the same.
+            total = p.sum(dim=1) + torch.where(self._is_word[own[i]], 0.0, own_weights[:, i])
+            p.div_(total[:, None])
+            mixture[i], stay[i] = p.mean(dim=0), (own_weights[:, i] / total).mean()
+            torch.maximum(highest, p, out=highest)
+        return mixture, stay, highest.mean(dim=0)
 
     def _pairs(self, single: _Edits, order: Tensor, ids: Tensor, n: int) -> tuple[Tensor, Tensor]:
         """Return the rows of pairs of the best single edits at different places, and their log odds."""
