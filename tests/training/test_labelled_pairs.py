@@ -3,7 +3,7 @@ from dataclasses import dataclass
 
 import torch
 
-from textsem.training.labelled_pairs import accuracy, build_vocabulary, epoch_batches
+from textsem.training.labelled_pairs import JoinedPairs, accuracy, build_vocabulary, epoch_batches, joined_pairs
 
 
 @dataclass(frozen=True)
@@ -39,3 +39,9 @@ def test_accuracy_counts_right_rows() -> None:
 
     pairs = Pairs(("p",) * 4, ("h",) * 4, (1, 0, 1, 1))
     assert accuracy(Neutral(), pairs) == 0.75
+
+
+def test_joined_pairs_stand_one_part_after_another() -> None:
+    parts = (Pairs(("a", "b"), ("c", "d"), (0, 1)), Pairs((), (), ()), Pairs(("e",), ("f",), (2,)))
+    assert joined_pairs(parts) == JoinedPairs(("a", "b", "e"), ("c", "d", "f"), (0, 1, 2))
+    assert joined_pairs([]) == JoinedPairs((), (), ())

@@ -146,11 +146,8 @@ class _Run:
         write_metrics(self.folder, self.metrics)
 
     def resume(self) -> None:
-        extra = load_training_state(self.folder, {"model": self.model}, {"adamw": self.optimiser}, {})
-        if extra["settings"] != self.settings:
-            raise ValueError(
-                f"expected the settings of the state to resume from, {extra['settings']}, got {self.settings}"
-            )
+        parts = {"model": self.model}, {"adamw": self.optimiser}
+        extra = load_training_state(self.folder, *parts, {}, settings=self.settings)
         self.done, self.seconds, self.losses, self.metrics = extra["progress"]
         self.schedule.load_state_dict(extra["schedule"])
 
