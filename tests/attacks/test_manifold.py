@@ -1,5 +1,7 @@
 """Candidates from moved codes: what each one says about itself, and that nothing else has a say in it."""
 
+from typing import Literal
+
 import pytest
 import torch
 
@@ -8,8 +10,10 @@ from textsem.attacks.candidates import Candidate, CandidateSource
 from textsem.attacks.codes import DIRECTIONS
 from textsem.attacks.manifold import ManifoldConfig, ManifoldSource
 from textsem.attacks.proposals import candidates_from_ids
+from textsem.attacks.word_edits import EditConfig, EditProposer
 from textsem.model import TextAdversary
 from textsem.text.batches import encode_sentences
+from textsem.text.meaning import MeaningTable
 from textsem.text.similarity import embedding_distance, mean_vector_similarity
 from textsem.text.tokenization import render, tokenize, word_edits
 from textsem.text.vocabulary import END_ID, PAD_ID, SPECIAL_WORDS, UNKNOWN_ID
@@ -133,6 +137,46 @@ def test_hypotheses_that_fit_are_supported(hypothesis: str, reason: str | None, 
     assert ManifoldSource(tiny_adversary, ManifoldConfig()).supports(hypothesis) == reason
 
 
+@pytest.mark.parametrize("direction", ["adversarial", "reconstruction"])
+@pytest.mark.parametrize("decoding", ["mixture", "single"])
+def test_codes_become_candidates_together_or_one_by_one(
+    decoding: Literal["mixture", "single"], direction: str, tiny_adversary: TextAdversary
+) -> None:
+    model, text = tiny_adversary, TINY_SENTENCES[0]
+    edits = EditConfig(num_codes=9, min_similarity=-1.0)
+    source = ManifoldSource(model, ManifoldConfig(direction, num_particles=3, decoding=decoding, edits=edits))
+    original = tokenize(text)
+    ids = encode_sentences([original.words], vocabulary=model.vocabulary, max_length=MAX_LENGTH)
+    is_mixture = decoding == "mixture" and direction == "adversarial"
+    with torch.no_grad():
+        num_codes = {"adversarial": 9 if is_mixture else 12, "reconstruction": 12}[direction]
+        codes = source.moved_codes(ids, torch.tensor(LABELS[:1]), SEEDS[:1], num_codes)[0]
+        table = model.embedding_table()
+        if is_mixture:
+            is_word = torch.tensor([i >= 4 and w not in ".," for i, w in enumerate(model.vocabulary.words)])
+            proposer = EditProposer(table, is_word, edits, meaning=MeaningTable(table), language_model=None)
+            decoded = proposer.propose(model.decoder(codes), ids[0], 12)
+        else:
+            decoded = source.decode(codes, ids[0])
+    expected = candidates_from_ids(original, ids[0], decoded, vocabulary=model.vocabulary, table=table)
+    assert source.propose([text], LABELS[:1], SEEDS[:1], 12)[0] == expected
+    assert expected
+
+
+def test_meaning_table_of_the_model_has_its_say() -> None:
+    model = build_tiny_adversary()
+    config = ManifoldConfig(num_particles=3, edits=EditConfig(min_similarity=0.9))
+    vectors = torch.zeros(model.vocabulary.size, 2)
+    vectors[:, 0], vectors[model.vocabulary.ids["man"]] = 0.01, torch.tensor([0.0, 1.0])
+    model.meaning = MeaningTable(vectors)
+    found = ManifoldSource(model, config).propose(["A man sleeps."], [0], [1], 40)[0]
+    assert found
+    assert all("man" in candidate.words for candidate in found)
+    model.meaning = None
+    others = ManifoldSource(model, ManifoldConfig(num_particles=3)).propose(["A man sleeps."], [0], [1], 40)[0]
+    assert any("man" not in candidate.words for candidate in others)
+
+
 def rows_to_candidates(model: TextAdversary, text: str, rows: list[list[str]]) -> list[Candidate]:
     original = tokenize(text)
     ids = encode_sentences([original.words, *rows], vocabulary=model.vocabulary, max_length=MAX_LENGTH)
@@ -166,6 +210,7 @@ def test_repetitions_the_original_and_empty_sentences_are_left_out(tiny_adversar
         ("num_neighbours", 0, "expected num_neighbours >= 1, got 0"),
         ("min_scale", 0.0, "expected 0 < min_scale <= max_scale, got 0.0 and 1.4"),
         ("min_scale", 2.0, "expected 0 < min_scale <= max_scale, got 2.0 and 1.4"),
+        ("decoding", "beam", "expected decoding mixture or single, got 'beam'"),
         ("noise_weights", (1.0, -1.0), "expected noise_weights >= 0, at least one, got"),
     ],
 )
