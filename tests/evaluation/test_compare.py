@@ -95,7 +95,7 @@ def test_comparison_writes_table_and_figure_and_runs_nothing_twice(
     assert summary["peer"]["options"] == ["--attack", "pwws"]
     constrained = json.loads((folder / "pwws-constrained" / "summary.json").read_text())
     assert constrained["peer"]["options"] == ["--attack", "pwws", "--max-queries", "5", "--constrained"]
-    assert constrained["settings"]["constraints"] == ["fluency", "similarity"]
+    assert constrained["settings"]["constraints"] == ["fluency", "margin", "similarity"]
 
     def refuse(*args: object, **kwargs: object) -> None:
         raise AssertionError("ran or judged again")

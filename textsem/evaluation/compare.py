@@ -9,12 +9,12 @@ from typing import Any
 
 import torch
 
-from textsem.constraints.fluency import FluencyConstraint
 from textsem.constraints.sentence_encoder import SentenceEncoder
-from textsem.constraints.similarity import SimilarityConstraint
 from textsem.data.nli import load_nli
 from textsem.evaluation.compare_runs import NATURAL, OURS, PEERS, PeersPlace, Runner, Scene, is_finished
 from textsem.evaluation.compare_tables import attack_row, draw_valid_curves, headline, to_markdown
+from textsem.evaluation.filters import load_filters
+from textsem.evaluation.filters import load_filters
 from textsem.evaluation.identity import identify_model, model_folder
 from textsem.evaluation.judges import JUDGEMENTS_NAME, Judgement, read_judgements
 from textsem.evaluation.judging import ENCODER_VARIABLE, Jury, JuryConfig, judge_lines, load_jury
@@ -23,7 +23,6 @@ from textsem.evaluation.run import BUNDLED_MODEL
 from textsem.evaluation.run_config import AttackSnliConfig
 from textsem.model import TextAdversary
 from textsem.outputs import AttackResult
-from textsem.protocols import Constraint
 from textsem.targets.loading import BUNDLED_FOLDER as BUNDLED_TARGET
 from textsem.targets.loading import load_target
 
@@ -50,12 +49,13 @@ class CompareConfig:
         target: Who is attacked.
         model: The adversary.
         max_queries: Budget of ours, the controls, the searches and constrained peers; other peers have their own.
-        sentence_encoder: Folder or hub id, for judgement, for our constraint on constrained attacks and for TextFooler;
-            None for what TEXTSEM_SENTENCE_ENCODER names.
+        sentence_encoder: Folder or hub id, for judgement, for our constraint and for TextFooler; None for what
+            TEXTSEM_SENTENCE_ENCODER names.
         min_similarity: Smallest similarity, of a valid success and for that constraint.
         lexical: Folder of word neighbours; None for what TEXTSEM_LEXICAL names.
         nltk_data: NLTK's data; None for what NLTK_DATA names.
-        attack_options: Other options of ``AttackSnliConfig``, for ours and the controls.
+        attack_options: Other options of ``AttackSnliConfig``, for ours and the controls; its filters hold for all that
+            is constrained.
         seed: Seed of every run.
         device: Where models run; None for a GPU if there is one.
         batch_size: Most rows in one forward pass of the target.
@@ -96,7 +96,10 @@ class CompareConfig:
 
     def attack_config(self) -> AttackSnliConfig:
         """Return the options of our own attack."""
-        names = ("data", "split", "limit", "target", "model", "max_queries", "seed", "device", "batch_size")
+        names = (
+            *("data", "split", "limit", "target", "model", "max_queries", "seed", "device", "batch_size"),
+            *("sentence_encoder", "min_similarity"),
+        )
         try:
             return AttackSnliConfig(**{**{name: getattr(self, name) for name in names}, **self.attack_options})
         except TypeError as error:
@@ -168,25 +171,22 @@ def _load_scene(config: CompareConfig) -> Scene:
     model = TextAdversary.from_pretrained(model_folder(config.model, BUNDLED_MODEL))
     name = config.sentence_encoder or os.environ.get(ENCODER_VARIABLE) or None
     encoder = None if name is None else SentenceEncoder(name, device=device)
-    constraints: list[Constraint] = []
-    if model.language_model is not None and options.max_perplexity_ratio is not None:
-        constraints.append(FluencyConstraint(model.language_model, max_ratio=options.max_perplexity_ratio))
-    if encoder is not None:
-        constraints.append(SimilarityConstraint(encoder, min_similarity=config.min_similarity))
+    filters = load_filters(options.filter_config(), model)
     identity = {
         "adversary": identify_model(config.model, BUNDLED_MODEL),
         "target": identify_model(config.target, BUNDLED_TARGET),
         "sentence_encoder": None if name is None else identify_model(name, Path(name)),
+        **filters.identity,
     }
     target = load_target(config.target, device=device, batch_size=config.batch_size, label_order=options.label_order)
     data = load_nli(config.data, split=config.split, limit=config.limit)
-    return Scene(options, data, target, model, encoder, constraints, identity)
+    return Scene(options, data, target, model, encoder, filters.constraints, identity)
 
 
 def _load_jury(config: CompareConfig, scene: Scene) -> Jury:
     device = config.device or ("cuda" if torch.cuda.is_available() else "cpu")
     judged = JuryConfig(config.judges, config.sentence_encoder, config.min_similarity, device=device)
-    took_part = {role: scene.identity[role] for role in ("adversary", "target")}
+    took_part = {role: identity for role, identity in scene.identity.items() if identity is not None}
     folder = model_folder(config.model, BUNDLED_MODEL)
     return load_jury(judged, scene.model.language_model, folder, took_part=took_part)
 

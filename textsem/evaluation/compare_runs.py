@@ -61,10 +61,7 @@ PEERS: dict[str, tuple[PeerName, bool]] = {
 }
 
 # Fields of a run's settings that change no line; the pairs themselves are compared by their digest.
-NOT_COMPARED = (
-    *("data", "split", "limit", "output", "resume", "device", "batch_size", "controls", "judges", "sentence_encoder"),
-    *("min_similarity",),
-)
+NOT_COMPARED = ("data", "split", "limit", "output", "resume", "device", "batch_size", "controls", "judges")
 
 
 @dataclass(frozen=True)
@@ -93,9 +90,9 @@ class Scene:
         data: The pairs, loaded.
         target: The target, loaded; each attack gets its own meter on it.
         model: The adversary, loaded.
-        encoder: The constraints' sentence encoder, or None; peers may need it too.
-        constraints: What a candidate of a constrained attack must meet.
-        identity: Who adversary, target and encoder are.
+        encoder: What encodes sentences for peers, or None.
+        constraints: What a candidate of a constrained attack must meet, as ours must.
+        identity: Who adversary, target, filter model and encoder are, by role.
     """
 
     config: AttackSnliConfig
@@ -132,18 +129,20 @@ class Runner:
             options = replace(config, candidates_from=OURS[name], output=str(self.folder / name))
             return dict(json.loads(json.dumps(asdict(options))))
         shared = {"target": config.target, "access": config.access, "seed": config.seed, "output": name}
-        constraints = [constraint.name for constraint in self.scene.constraints]
+        limits = {k: v for k, v in asdict(config.filter_config()).items() if k not in NOT_COMPARED}
+        asked = {"constraints": [constraint.name for constraint in self.scene.constraints], "limits": limits}
+        not_asked: dict[str, Any] = {"constraints": []}
         if name in NATURAL:
             search, is_constrained = NATURAL[name]
             own = {"candidates_from": name, "max_queries": config.max_queries, "search": repr(search)}
-            return {**shared, **own, "constraints": constraints if is_constrained else [], "model": config.model}
+            return {**shared, **own, **(asked if is_constrained else not_asked), "model": config.model}
         if name in PEERS:
             recipe, is_constrained = PEERS[name]
             return {
                 **shared,
                 "candidates_from": f"textattack:{recipe}",
                 "max_queries": config.max_queries if is_constrained else None,
-                "constraints": constraints if is_constrained else [],
+                **(asked if is_constrained else not_asked),
             }
         raise ValueError(f"expected an attack among {', '.join([*OURS, *NATURAL, *PEERS])}, got {name!r}")
 

@@ -38,7 +38,7 @@ class FilterConfig:
         filter_model: See ``AttackSnliConfig``.
         margin_centre: Margin of the filter model that is looked for first, nats; see ``MarginConstraint``.
         margin_width: Largest distance from it.
-        shortlist: Candidates of each pair that are kept, nearest to the bundled model's margin of 0, before the sentence
+        shortlist: Candidates of each pair that are kept, nearest to the bundled model's margin of 0, before sentence
             encoder and a filter model of one's own are asked; None keeps all.
         precision: Of encoder and filter model.
         is_bundled_target: Whether the target under attack is the bundled one, which then cannot be the filter.

@@ -50,8 +50,8 @@ class AttackSnliConfig:
         goal: ``valid``: candidates must keep meaning, fluency and the label of a filter model before the target is
             asked.  ``flip``: only fluency is asked for, each code is decoded by itself, and the prediction has to
             change, whatever a reader would say.
-        filter_model: NLI model that has to keep the label, if barely: ``auto`` for the bundled target where that is not the one
-            under attack, ``none``, ``bundled``, or a folder or hub id; see ``scripts/train_filter.py``.
+        filter_model: NLI model that has to keep the label, if barely: ``auto`` for the bundled target where that is not
+            the one under attack, ``none``, ``bundled``, or a folder or hub id; see ``scripts/train_filter.py``.
         margin_centre: By how much the filter model should put the label ahead, nats; candidates nearest to it are
             asked first.
         margin_width: Largest distance from it.
