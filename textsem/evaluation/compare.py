@@ -14,7 +14,6 @@ from textsem.data.nli import load_nli
 from textsem.evaluation.compare_runs import NATURAL, OURS, PEERS, PeersPlace, Runner, Scene, is_finished
 from textsem.evaluation.compare_tables import attack_row, draw_valid_curves, headline, to_markdown
 from textsem.evaluation.filters import load_filters
-from textsem.evaluation.filters import load_filters
 from textsem.evaluation.identity import identify_model, model_folder
 from textsem.evaluation.judges import JUDGEMENTS_NAME, Judgement, read_judgements
 from textsem.evaluation.judging import ENCODER_VARIABLE, Jury, JuryConfig, judge_lines, load_jury
