@@ -25,7 +25,7 @@ def parse_options(arguments: Sequence[str] | None = None) -> dict[str, Any]:
     add("--model", help="bundled, or folder of a trained adversary (default: bundled)")
     add(
         "--candidates-from",
-        choices=["adversarial", "clean", "isotropic", "neighbours", "reconstruction"],
+        choices=["adversarial", "basis", "clean", "isotropic", "neighbours", "reconstruction"],
         help="where candidates come from: E', or one of its controls (default: adversarial)",
     )
     add("--output", help="folder for results.jsonl, summary.json, report.html (default: runs/attack_snli)")
@@ -38,6 +38,7 @@ def parse_options(arguments: Sequence[str] | None = None) -> dict[str, Any]:
     add("--max-edits", type=int, help="most words that may change (default: 3)")
     add("--num-candidates", type=int, help="candidates drawn for one pair, before any filter (default: 120)")
     add("--goal", choices=["valid", "flip"], help="what is looked for: valid successes, or any flip (default: valid)")
+    add("--decoding", choices=["mixture", "single"], help="codes together propose edits, or each is a sentence")
     add("--filter-model", metavar="NAME", help="NLI model that must keep the label: bundled, none, folder or hub id")
     add("--margin-centre", type=float, help="how far ahead it should put the label, nats (default: 0.25)")
     add("--margin-width", type=float, help="largest distance from that (default: 1.25)")

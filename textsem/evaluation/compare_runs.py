@@ -26,20 +26,24 @@ from textsem.evaluation.results import (
     write_summary,
 )
 from textsem.evaluation.run import attack_snli
-from textsem.evaluation.run_config import AttackSnliConfig, CandidatesFrom
+from textsem.evaluation.run_config import AttackSnliConfig
 from textsem.model import TextAdversary
 from textsem.protocols import Constraint, Target
 from textsem.targets.metering import MeteredTarget
 
 __all__ = ["NATURAL", "OURS", "PEERS", "PeersPlace", "Runner", "Scene", "is_finished"]
 
-# What a comparison may name, in the order of its table.
-OURS: dict[str, CandidatesFrom] = {
-    "ours": "adversarial",
-    "clean": "clean",
-    "isotropic": "isotropic",
-    "neighbours": "neighbours",
-    "reconstruction": "reconstruction",
+# What a comparison may name, in the order of its table: options of our own attack.
+OURS: dict[str, dict[str, Any]] = {
+    "ours": {"candidates_from": "adversarial"},
+    "clean": {"candidates_from": "clean"},
+    "isotropic": {"candidates_from": "isotropic"},
+    "basis": {"candidates_from": "basis"},
+    "neighbours": {"candidates_from": "neighbours"},
+    "reconstruction": {"candidates_from": "reconstruction"},
+    "ours-single": {"candidates_from": "adversarial", "decoding": "single"},
+    "clean-single": {"candidates_from": "clean", "decoding": "single"},
+    "isotropic-single": {"candidates_from": "isotropic", "decoding": "single"},
 }
 # Name: search, and whether our constraints are asked; our budget holds for all.
 NATURAL: dict[str, tuple[ShellSearch, bool]] = {
@@ -126,7 +130,7 @@ class Runner:
         """
         config = self.scene.config
         if name in OURS:
-            options = replace(config, candidates_from=OURS[name], output=str(self.folder / name))
+            options = replace(config, **OURS[name], output=str(self.folder / name))
             return dict(json.loads(json.dumps(asdict(options))))
         shared = {"target": config.target, "access": config.access, "seed": config.seed, "output": name}
         limits = {k: v for k, v in asdict(config.filter_config()).items() if k not in NOT_COMPARED}
@@ -154,7 +158,7 @@ class Runner:
         # A run that was cut off has settings and no summary; one with other settings is begun anew.
         is_cut_off = (folder / RESULTS_NAME).is_file() and not (folder / SUMMARY_NAME).is_file()
         if name in OURS:
-            config = replace(self.scene.config, candidates_from=OURS[name], output=str(folder), resume=is_cut_off)
+            config = replace(self.scene.config, **OURS[name], output=str(folder), resume=is_cut_off)
             attack_snli(config, show_progress=show_progress)
         elif name in NATURAL:
             self._run_natural(name, is_cut_off=is_cut_off, show_progress=show_progress)

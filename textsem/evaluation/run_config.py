@@ -13,7 +13,8 @@ from textsem.protocols import Access
 
 __all__ = ["NOT_BINDING", "AttackSnliConfig", "CandidatesFrom", "Goal"]
 
-CandidatesFrom = Literal["adversarial", "clean", "isotropic", "neighbours", "reconstruction"]
+CandidatesFrom = Literal["adversarial", "basis", "clean", "isotropic", "neighbours", "reconstruction"]
+Decoding = Literal["mixture", "single"]
 Goal = Literal["valid", "flip"]
 
 # What a line does not depend on: a run may be resumed with another value.
@@ -35,7 +36,8 @@ class AttackSnliConfig:
         access: ``score``, ``label`` or ``gradient``: what the target tells.
         max_queries: Most rows sent to the target for the candidates of one pair.
         model: ``bundled``, or the folder of an adversary.
-        candidates_from: ``adversarial`` for E', or one of the controls of METHOD section 6.
+        candidates_from: ``adversarial`` for E'; ``basis`` for GBSM without Eq. 6; or one of the controls of METHOD
+            section 6.
         output: Folder for the results.
         resume: Continue the run in that folder; otherwise it is begun anew.
         seed: Seed of the run.
@@ -50,6 +52,7 @@ class AttackSnliConfig:
         goal: ``valid``: candidates must keep meaning, fluency and the label of a filter model before the target is
             asked.  ``flip``: only fluency is asked for, each code is decoded by itself, and the prediction has to
             change, whatever a reader would say.
+        decoding: See ``ManifoldConfig``; None for what the goal asks for: ``mixture`` where it is ``valid``.
         filter_model: NLI model that has to keep the label, if barely: ``auto`` for the bundled target where that is not
             the one under attack, ``none``, ``bundled``, or a folder or hub id; see ``scripts/train_filter.py``.
         margin_centre: By how much the filter model should put the label ahead, nats; candidates nearest to it are
@@ -86,6 +89,7 @@ class AttackSnliConfig:
     max_perplexity_ratio: float | None = 2.0
     num_candidates: int = 120
     goal: Goal = "valid"
+    decoding: Decoding | None = None
     filter_model: str = "auto"
     margin_centre: float = 0.25
     margin_width: float = 1.25
@@ -107,6 +111,8 @@ class AttackSnliConfig:
             raise ValueError(f"expected candidates_from to be one of {names}, got {self.candidates_from!r}")
         if self.goal not in get_args(Goal):
             raise ValueError(f"expected goal to be one of {', '.join(get_args(Goal))}, got {self.goal!r}")
+        if self.decoding is not None and self.decoding not in get_args(Decoding):
+            raise ValueError(f"expected decoding to be one of {', '.join(get_args(Decoding))}, got {self.decoding!r}")
         for name in ("batch_size", "num_particles"):
             value = getattr(self, name)
             if value is not None and value < 1:
@@ -120,7 +126,7 @@ class AttackSnliConfig:
 
     def codes_config(self, num_particles: int) -> ManifoldConfig:
         """Return how codes are moved and decoded, given the adversary's number of particles."""
-        decoding: Literal["mixture", "single"] = "mixture" if self.goal == "valid" else "single"
+        decoding: Decoding = self.decoding or ("mixture" if self.goal == "valid" else "single")
         return ManifoldConfig(num_particles=self.num_particles or num_particles, seed=self.seed, decoding=decoding)
 
     def filter_config(self) -> FilterConfig:
