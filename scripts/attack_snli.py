@@ -42,6 +42,7 @@ def parse_options(arguments: Sequence[str] | None = None) -> dict[str, Any]:
     add("--filter-model", metavar="NAME", help="NLI model that must keep the label: bundled, none, folder or hub id")
     add("--margin-centre", type=float, help="how far ahead it should put the label, nats (default: 0.25)")
     add("--margin-width", type=float, help="largest distance from that (default: 1.25)")
+    add("--part-of-speech", choices=["none", "universal", "penn"], help="what a changed word keeps (default: none)")
     add("--filter-precision", choices=["float32", "bfloat16", "float16"], help="of encoder and filter model")
     add("--controls", nargs="+", metavar="DIR", help="finished runs of controls that the report compares this one with")
     add("--particles", type=int, dest="num_particles", metavar="M", help="particles (default: the adversary's number)")

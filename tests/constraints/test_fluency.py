@@ -1,3 +1,5 @@
+import math
+
 import pytest
 
 from textsem.constraints.fluency import FluencyConstraint
@@ -58,3 +60,10 @@ def test_it_is_a_constraint_named_fluency() -> None:
 def test_ratio_of_nothing_is_refused(ratio: float) -> None:
     with pytest.raises(ValueError, match=f"expected max_ratio above 0, got {ratio}"):
         FluencyConstraint(MODEL, max_ratio=ratio)
+
+
+def test_score_is_the_log_ratio_of_perplexities() -> None:
+    old, new = "A man sleeps.", "Sleeps a the."
+    expected = math.log(perplexity(old) / perplexity(new))
+    assert FluencyConstraint(MODEL).scores(rows([old, old], [new, old])) == pytest.approx([expected, 0.0], abs=1e-6)
+    assert FluencyConstraint(MODEL).scores(rows([], [])) == []

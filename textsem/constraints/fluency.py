@@ -1,5 +1,9 @@
 """Well-formedness by a language model: the new sentence must not be much less likely than the old one."""
 
+import math
+
+import numpy as np
+
 from textsem.constraints.conjunction import Composable
 from textsem.protocols import CandidateRows
 from textsem.text.ngram import TrigramLanguageModel
@@ -9,7 +13,7 @@ __all__ = ["FluencyConstraint"]
 
 
 class FluencyConstraint(Composable):
-    """Refuse a candidate whose perplexity is too far above its original's; implements ``Constraint``.
+    """Refuse a candidate whose perplexity is too far above its original's; implements ``Constraint`` and ``Ranker``.
 
         accept when  perplexity(x') <= max_ratio * perplexity(x)
 
@@ -33,10 +37,15 @@ class FluencyConstraint(Composable):
 
     def accepts(self, rows: CandidateRows) -> list[bool]:
         """Return one answer a row: is the candidate fluent enough beside its original?"""
+        limit = -math.log(self.max_ratio)
+        return [score >= limit for score in self.scores(rows)]
+
+    def scores(self, rows: CandidateRows) -> list[float]:
+        """Return log perplexity of the original minus that of the candidate, nats a word, one a row."""
         if not len(rows):
             return []
         distinct = list(dict.fromkeys(rows.originals))
-        before = self.language_model.perplexity([tokenize(text).words for text in distinct])
-        allowed = {text: self.max_ratio * value for text, value in zip(distinct, before.tolist(), strict=True)}
-        after = self.language_model.perplexity([tokenize(text).words for text in rows.candidates]).tolist()
-        return [value <= allowed[original] for original, value in zip(rows.originals, after, strict=True)]
+        before = np.log(self.language_model.perplexity([tokenize(text).words for text in distinct]))
+        own = dict(zip(distinct, before.tolist(), strict=True))
+        after = np.log(self.language_model.perplexity([tokenize(text).words for text in rows.candidates])).tolist()
+        return [own[original] - value for original, value in zip(rows.originals, after, strict=True)]

@@ -9,8 +9,10 @@ from typing import Literal
 from textsem.attacks.selection import Shortlist, Step
 from textsem.constraints.fluency import FluencyConstraint
 from textsem.constraints.margin import MarginConstraint, WeightedRanker
+from textsem.constraints.part_of_speech import PartOfSpeechConstraint
 from textsem.constraints.sentence_encoder import SentenceEncoder
 from textsem.constraints.similarity import SimilarityConstraint
+from textsem.constraints.taggers import load_tagger
 from textsem.evaluation.identity import identify_model
 from textsem.evaluation.judging import ENCODER_VARIABLE
 from textsem.model import TextAdversary
@@ -18,13 +20,15 @@ from textsem.protocols import Constraint, Ranker
 from textsem.targets.loading import BUNDLED_FOLDER as BUNDLED_TARGET
 from textsem.targets.loading import load_target
 
-__all__ = ["FilterConfig", "Filters", "Precision", "load_filters"]
+__all__ = ["FilterConfig", "Filters", "PartOfSpeech", "Precision", "load_filters"]
 
+PartOfSpeech = Literal["none", "universal", "penn"]
 Precision = Literal["float32", "bfloat16", "float16"]
 
 # Of the bundled model beside a filter of one's own, which is the better judge: chosen on dev, see the README.
 SHORTLIST_CENTRE = 0.0
 SHORTLIST_WEIGHT = 0.2
+FLUENCY_WEIGHT = 0.5  # of the log ratio of perplexities beside the filter's margin, both in nats; chosen on dev too
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,8 @@ class FilterConfig:
         filter_model: See ``AttackSnliConfig``.
         margin_centre: Margin of the filter model that is looked for first, nats; see ``MarginConstraint``.
         margin_width: Largest distance from it.
+        part_of_speech: ``universal`` or ``penn``: a word's part of speech, or its form too, must stay; see
+            ``PartOfSpeechConstraint``; ``none`` for no condition.
         shortlist: Candidates of each pair that are kept, nearest to the bundled model's margin of 0, before sentence
             encoder and a filter model of one's own are asked; None keeps all.
         precision: Of encoder and filter model.
@@ -52,6 +58,7 @@ class FilterConfig:
     filter_model: str = "auto"
     margin_centre: float = 0.25
     margin_width: float = 1.25
+    part_of_speech: PartOfSpeech = "none"
     shortlist: int | None = 48
     precision: Precision = "float32"
     is_bundled_target: bool = False
@@ -108,10 +115,16 @@ def load_filters(config: FilterConfig, model: TextAdversary) -> Filters:
         ValueError: If a model cannot be loaded.
     """
     steps: list[Step] = []
-    identity = {}
+    identity: dict[str, dict[str, str | None]] = {}
     rankers: list[tuple[Ranker, float]] = []
     if model.language_model is not None and config.max_perplexity_ratio is not None:
-        steps.append(FluencyConstraint(model.language_model, max_ratio=config.max_perplexity_ratio))
+        fluency = FluencyConstraint(model.language_model, max_ratio=config.max_perplexity_ratio)
+        steps.append(fluency)
+        rankers.append((fluency, FLUENCY_WEIGHT))
+    if config.part_of_speech != "none":
+        tagger = load_tagger()
+        steps.append(PartOfSpeechConstraint(tagger, tagset=config.part_of_speech))
+        identity["tagger"] = {"name": tagger.name, "sha256": None}
     filter_name = config.filter_name()
     if filter_name is not None and not config.is_bundled_target:
         cheap = _margin("bundled", config)
@@ -135,7 +148,7 @@ def load_filters(config: FilterConfig, model: TextAdversary) -> Filters:
         steps.append(own)
         rankers.append((own, 1.0))
         identity["filter_model"] = _identity(filter_name)
-    return Filters(steps, WeightedRanker(*rankers) if rankers else None, identity)
+    return Filters(steps, WeightedRanker(*rankers) if filter_name else None, identity)
 
 
 def _margin(name: str, config: FilterConfig) -> MarginConstraint:

@@ -7,7 +7,7 @@ import torch
 
 from textsem.attacks.chunk import AttackConfig
 from textsem.attacks.manifold import ManifoldConfig
-from textsem.evaluation.filters import FilterConfig, Precision
+from textsem.evaluation.filters import FilterConfig, PartOfSpeech, Precision
 from textsem.evaluation.judging import JuryConfig
 from textsem.protocols import Access
 
@@ -58,6 +58,8 @@ class AttackSnliConfig:
         margin_centre: By how much the filter model should put the label ahead, nats; candidates nearest to it are
             asked first.
         margin_width: Largest distance from it.
+        part_of_speech: ``universal``: a changed word keeps its part of speech; ``penn``: its form too; by the tagger of
+            nltk or spaCy, whichever is there.  ``none``: neither.
         filter_precision: ``float32``, ``bfloat16`` or ``float16``, of sentence encoder and filter model.
         controls: Folders of finished runs with other ``candidates_from`` on the same pairs and target; the report sets
             this run against them and says first if it is not above one.
@@ -93,6 +95,7 @@ class AttackSnliConfig:
     filter_model: str = "auto"
     margin_centre: float = 0.25
     margin_width: float = 1.25
+    part_of_speech: PartOfSpeech = "none"
     filter_precision: Precision = "float32"
     num_particles: int | None = None
     controls: tuple[str, ...] = ()
@@ -113,6 +116,9 @@ class AttackSnliConfig:
             raise ValueError(f"expected goal to be one of {', '.join(get_args(Goal))}, got {self.goal!r}")
         if self.decoding is not None and self.decoding not in get_args(Decoding):
             raise ValueError(f"expected decoding to be one of {', '.join(get_args(Decoding))}, got {self.decoding!r}")
+        if self.part_of_speech not in get_args(PartOfSpeech):
+            names = ", ".join(get_args(PartOfSpeech))
+            raise ValueError(f"expected part_of_speech to be one of {names}, got {self.part_of_speech!r}")
         for name in ("batch_size", "num_particles"):
             value = getattr(self, name)
             if value is not None and value < 1:
@@ -139,6 +145,7 @@ class AttackSnliConfig:
             filter_model=self.filter_model if is_valid else "none",
             margin_centre=self.margin_centre,
             margin_width=self.margin_width,
+            part_of_speech=self.part_of_speech if is_valid else "none",
             precision=self.filter_precision,
             is_bundled_target=self.target == "bundled",
             device=self.device_name(),
