@@ -35,6 +35,9 @@ LANGUAGE_MODEL = TrigramLanguageModel.fit([line.split() for line in CORPUS], voc
 FREE = EditConfig(max_perplexity_ratio=1e9, max_new_trigrams=99, min_similarity=-1.0)
 
 
+MAN, TWO = VOCABULARY.ids["man"], VOCABULARY.ids["two"]
+
+
 def encode(text: str) -> Tensor:
     return encode_sentences([text.split()], vocabulary=VOCABULARY, max_length=LENGTH - 1)[0]
 
@@ -55,9 +58,6 @@ def proposer(config: EditConfig = FREE, *, language_model: TrigramLanguageModel 
 def place(words_before: int) -> int:
     """Return the place of the word that so many stand before; the gap before it is one less."""
     return 2 * words_before + 1
-
-
-MAN, TWO = VOCABULARY.ids["man"], VOCABULARY.ids["two"]
 
 
 @pytest.mark.parametrize(
@@ -205,8 +205,7 @@ def random_trigram() -> TrigramLanguageModel:
 def test_no_row_passes_a_limit_and_none_comes_twice(seed: int) -> None:
     vectors, ids, source, config = random_case(seed)
     rows = source.propose(vectors, ids, 999)
-    assert rows.dtype == ids.dtype
-    assert rows.shape[1:] == ids.shape
+    assert (rows.dtype, rows.shape[1:]) == (ids.dtype, ids.shape)
     every = [tuple(row) for row in rows.tolist()]
     assert len(set(every)) == len(every)
     assert tuple(ids.tolist()) not in every
@@ -225,8 +224,7 @@ def test_no_row_passes_a_limit_and_none_comes_twice(seed: int) -> None:
         assert row[length] == END_ID
         assert not row[length + 1 :].any()
         words = [VOCABULARY.words[i] for i in row[:length].tolist()]
-        new = u[row[:length]].sum(dim=0)
-        assert (new @ old / new.norm() / old.norm()).item() >= config.min_similarity - 1e-5
+        assert torch.cosine_similarity(u[row[:length]].sum(dim=0), old, dim=0).item() >= config.min_similarity - 1e-5
         assert language_model.perplexity([words])[0] <= limit * (1 + 1e-5)
         assert language_model.num_unseen(row[None], torch.tensor([length]))[0, 0] <= own_bigrams
         assert 1 <= word_edits(own, words) <= 2

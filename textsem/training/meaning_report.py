@@ -46,7 +46,7 @@ def _section(distilled: DistilledMeaning, config: MeaningConfig, description: Ma
         f"A sentence encoder distilled into word vectors (`{MEANING_FILE}`, float16): the cosine of their sums stands",
         "for the encoder's.  Measured on sentences that were not fitted: mean cosine of the sum with the encoder's",
         "vector, within the table's dimensions; and on swaps of one and two of their words with embedding neighbours:",
-        f"the table's similarity against the encoder's, and how well it tells where that is {SIMILARITY_LIMIT} or above.",
+        f"how the table's similarity goes with the encoder's, and tells where that is {SIMILARITY_LIMIT} or more.",
         "",
         "| figure | value |",
         "|---|---|",
