@@ -99,7 +99,15 @@ def train_cross_encoder(
     run.tokenizer.save_pretrained(folder)
     saved = HuggingFaceTarget(str(folder))
     figures = {"dev_accuracy": accuracy(saved, dev), "seconds": run.seconds}
-    write_card(folder, description or RunDescription(), settings=settings, figures=figures)
+    write_card(
+        folder,
+        description or RunDescription(),
+        settings=settings,
+        figures=figures,
+        title="A fine-tuned encoder that reads premise and hypothesis together",
+        purpose="Made to filter candidates or to judge them, never both in one run.",
+        is_chosen=False,
+    )
     return saved
 
 

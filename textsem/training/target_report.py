@@ -52,7 +52,14 @@ def write_curve(folder: Path, metrics: Sequence[Mapping[str, Any]]) -> None:
 
 
 def write_card(
-    folder: Path, description: RunDescription, *, settings: Mapping[str, Any], figures: Mapping[str, Any]
+    folder: Path,
+    description: RunDescription,
+    *,
+    settings: Mapping[str, Any],
+    figures: Mapping[str, Any],
+    title: str = "A target: word-level classifier of premise and hypothesis",
+    purpose: str = "Made to be attacked, not to be relied upon.",
+    is_chosen: bool = True,
 ) -> None:
     """Write the model card, ``README.md``.
 
@@ -61,22 +68,25 @@ def write_card(
         description: Data, command and machine.
         settings: Network and training settings, ``seed`` among the latter.
         figures: Measured on the saved model: accuracies as shares, times in seconds.
+        title: What it is.
+        purpose: What it is for, a sentence.
+        is_chosen: Whether the development pairs chose the epoch, or are only reported on.
     """
     rows = [f"| {name.replace('_', ' ')} | {_shown(name, value)} |" for name, value in figures.items()]
     training = settings["training"]
     lines = [
-        "# A target: word-level classifier of premise and hypothesis",
+        f"# {title}",
         "",
-        "Gives the probabilities of entailment, neutral and contradiction, in this order.  Made to be attacked, not",
-        "to be relied upon.  Load it with `textsem.targets.loading.load_target`.",
+        f"Gives the probabilities of entailment, neutral and contradiction, in this order.  {purpose}",
+        "Load it with `textsem.targets.loading.load_target`.",
         "",
         "| figure | value |",
         "|---|---|",
         *rows,
         "",
         f"- Training data: {description.train_data}",
-        f"- Chosen on: {description.dev_data}",
-        f"- Reported on: {description.test_data}",
+        f"- {'Chosen' if is_chosen else 'Reported'} on: {description.dev_data}",
+        *([f"- Reported on: {description.test_data}"] if is_chosen else []),
         f"- Command: `{description.command}`",
         f"- Seed: {training['seed']}",
         f"- Machine: {description.machine}",
