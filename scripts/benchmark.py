@@ -6,6 +6,7 @@ Example:
 """
 
 import argparse
+import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,12 +18,19 @@ def parse_options(arguments: Sequence[str] | None = None) -> dict[str, Any]:
     summary = (__doc__ or "").partition("\n")[0]
     parser = argparse.ArgumentParser(description=summary, argument_default=argparse.SUPPRESS)
     add = parser.add_argument
-    add("--figures", nargs="+", metavar="NAME", help="of update, bias, candidates, target, import (default: all)")
+    add(
+        "--figures",
+        nargs="+",
+        metavar="NAME",
+        help="of update, bias, candidates, target, search, import (default: all)",
+    )
     add("--model", help="bundled, or folder of a trained adversary (default: bundled)")
     add("--target", help="bundled, or folder or hub id of a classifier (default: bundled)")
     add("--data", help="file (parquet, jsonl, csv, tsv), folder of splits, or hub id (default: SNLI, else demo pairs)")
     add("--split", help="split of the data (default: test)")
     add("--limit", type=int, help="pairs attacked to time the target (default: 64)")
+    add("--budgets", nargs="+", type=int, metavar="N", help="queries a pair of the search (default: 5 20)")
+    add("--attack-options", metavar="FILE", help="JSON object of other options of attack_snli for the search")
     add("--presets", nargs="+", metavar="NAME", help="sizes of the update (default: paper base)")
     add("--particles", nargs="+", type=int, metavar="M", help="particles of the update (default: 1 2 5 10 15)")
     add("--batch-size", type=int, help="sentences in a batch (default: 64)")
@@ -46,6 +54,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from textsem.evaluation.benchmark_tables import benchmark_tables
 
     try:
+        if "attack_options" in options:
+            options["attack_options"] = json.loads(Path(options["attack_options"]).read_text(encoding="utf-8"))
         config = BenchmarkConfig(**options)
         measured = run_benchmark(config)
     except (OSError, ValueError) as error:

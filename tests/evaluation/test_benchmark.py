@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from tests.builders import LATENT, TINY_CONFIG, TINY_SENTENCES, build_tiny_adversary
-from textsem.evaluation import benchmark, benchmark_update
+from textsem.evaluation import benchmark, benchmark_search, benchmark_update
 from textsem.evaluation.benchmark import FILE_NAMES, BenchmarkConfig, run_benchmark
 from textsem.evaluation.benchmark_attack import STEPS
 from textsem.evaluation.benchmark_tables import benchmark_tables
@@ -45,6 +45,8 @@ def config(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, tiny_preset: None) -
     model.save_pretrained(tmp_path / "model")
     target = build_word_level_target(PaperMLPConfig(), Vocabulary(model.vocabulary.words[4:])).eval()
     monkeypatch.setattr(benchmark, "load_target", lambda name: target)
+    monkeypatch.setattr(benchmark_search, "load_target", lambda name, **options: target)
+    monkeypatch.delenv("TEXTSEM_SENTENCE_ENCODER", raising=False)
     lines = [
         {"premise": "A man sleeps.", "hypothesis": text, "label": i % 3} for i, text in enumerate(TINY_SENTENCES * 3)
     ]
@@ -83,6 +85,9 @@ def test_every_figure_is_in_both_files(config: BenchmarkConfig) -> None:
     assert sum(row["shares"][step] for step in STEPS) == pytest.approx(1)
     assert written["target"]["rows"] >= 6  # each pair is checked once
     assert written["target"]["attack_to_alone_wall"] > 0
+    assert [row["max_queries"] for row in written["search"]] == [5, 20]
+    assert all(row["pairs"] == 6 and row["rows"] >= 6 and row["attack_to_alone_cpu"] > 0 for row in written["search"])
+    assert written["search"][0]["rows"] <= written["search"][1]["rows"] <= 6 + 20 * 6
     assert written["import"]["pass"] > 0
     assert set(written["bias"]) == {"decoder", "embedding", "both"}
 
@@ -90,14 +95,14 @@ def test_every_figure_is_in_both_files(config: BenchmarkConfig) -> None:
 def test_only_the_figures_wanted_are_measured(config: BenchmarkConfig) -> None:
     measured = run_benchmark(replace(config, figures=("update",), model="no/such/folder"))
     assert "update" in measured
-    assert not {"bias", "candidates", "target", "import"} & set(measured)
+    assert not {"bias", "candidates", "target", "search", "import"} & set(measured)
     assert "Inner update" in benchmark_tables(measured)
 
 
 @pytest.mark.parametrize(
     ("field", "value", "message"),
     [
-        ("figures", ("speed",), "expected figures among update, bias, candidates, target, import, got speed"),
+        ("figures", ("speed",), "expected figures among update, bias, candidates, target, search, import, got speed"),
         ("repeats", 0, "expected repeats >= 1, got 0"),
         ("particles", (5, 0), r"expected particles >= 1, got \[5, 0\]"),
         ("presets", ("huge",), "expected a preset among"),

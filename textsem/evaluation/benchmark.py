@@ -4,7 +4,8 @@ import json
 import os
 import platform
 import time
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,11 @@ import torch
 
 from textsem.data.nli import load_nli
 from textsem.evaluation.benchmark_attack import time_candidates, time_target
+from textsem.evaluation.benchmark_search import time_search
 from textsem.evaluation.benchmark_tables import benchmark_tables
 from textsem.evaluation.benchmark_update import gradient_bias, time_updates
 from textsem.evaluation.run import BUNDLED_MODEL
+from textsem.evaluation.run_config import AttackSnliConfig
 from textsem.evaluation.timing import import_seconds, use_threads
 from textsem.model import TextAdversary
 from textsem.targets.loading import load_target
@@ -22,7 +25,7 @@ from textsem.training.adversary_config import preset
 
 __all__ = ["FIGURES", "FILE_NAMES", "BenchmarkConfig", "run_benchmark"]
 
-FIGURES = ("update", "bias", "candidates", "target", "import")
+FIGURES = ("update", "bias", "candidates", "target", "search", "import")
 FILE_NAMES = ("benchmark.json", "benchmark.md")
 
 
@@ -36,7 +39,9 @@ class BenchmarkConfig:
         target: ``bundled``, or any target, for ``target``.
         data: Pairs to attack; None for SNLI, or the demo pairs where SNLI is not to be had.
         split: Which split.
-        limit: Pairs attacked for ``target``.
+        limit: Pairs attacked for ``target``; for ``search``, as many again to warm up.
+        budgets: Values of ``max_queries`` for ``search``.
+        attack_options: Other options of ``AttackSnliConfig`` for ``search``.
         presets: Sizes for ``update``.
         particles: Numbers of particles M for ``update``.
         batch_size: Sentences in a batch, for ``update`` and ``bias``.
@@ -60,6 +65,8 @@ class BenchmarkConfig:
     data: str | None = None
     split: str = "test"
     limit: int = 64
+    budgets: tuple[int, ...] = (5, 20)
+    attack_options: Mapping[str, Any] = field(default_factory=dict)
     presets: tuple[str, ...] = ("paper", "base")
     particles: tuple[int, ...] = (1, 2, 5, 10, 15)
     batch_size: int = 64
@@ -75,7 +82,7 @@ class BenchmarkConfig:
 
     def __post_init__(self) -> None:
         """Check the fields; lists, as JSON and the command line give them, become tuples."""
-        for name in ("figures", "presets", "particles"):
+        for name in ("figures", "presets", "particles", "budgets"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
         unknown = sorted(set(self.figures) - set(FIGURES))
         if unknown:
@@ -84,8 +91,9 @@ class BenchmarkConfig:
         for name in (*numbers, "repeats", "import_repeats"):
             if getattr(self, name) < 1:
                 raise ValueError(f"expected {name} >= 1, got {getattr(self, name)}")
-        if not all(M >= 1 for M in self.particles):
-            raise ValueError(f"expected particles >= 1, got {list(self.particles)}")
+        for name in ("particles", "budgets"):
+            if not all(number >= 1 for number in getattr(self, name)):
+                raise ValueError(f"expected {name} >= 1, got {list(getattr(self, name))}")
         for name in self.presets:
             preset(name)
 
@@ -97,7 +105,11 @@ def run_benchmark(config: BenchmarkConfig) -> dict[str, Any]:
         ValueError: If model, target or data do not fit.
     """
     began = time.perf_counter()
-    measured: dict[str, Any] = {"settings": {**asdict(config), "output": None}, "machine": _machine(), "load": _load()}
+    measured: dict[str, Any] = {
+        "settings": {**asdict(config), "output": None, "attack_options": sorted(config.attack_options)},
+        "machine": _machine(),
+        "load": _load(),
+    }
     with use_threads(config.threads):
         measured |= _measure(config)
     measured |= {"load_after": _load(), "seconds": time.perf_counter() - began}
@@ -149,6 +161,10 @@ def _measure(config: BenchmarkConfig) -> dict[str, Any]:
             repeats=config.repeats,
             seed=config.seed,
         )
+    if "search" in wanted:
+        shared = {name: getattr(config, name) for name in ("model", "target", "data", "split", "limit", "seed")}
+        options = AttackSnliConfig(**{**shared, **config.attack_options})
+        measured["search"] = time_search(options, budgets=config.budgets)
     if "update" in wanted:
         measured["update"] = time_updates(
             config.presets,

@@ -25,7 +25,7 @@ from textsem.text.batches import encode_sentences
 from textsem.text.labels import LABEL_NAMES
 from textsem.text.tokenization import tokenize
 
-__all__ = ["STEPS", "time_candidates", "time_target"]
+__all__ = ["STEPS", "NoSink", "RecordingTarget", "time_candidates", "time_target"]
 
 STEPS = ("codes", "decode", "candidates", "filters")
 MAX_EDITS = 3  # as the main job has it
@@ -133,7 +133,7 @@ def _step_calls(
     }
 
 
-class _RecordingTarget:
+class RecordingTarget:
     """Passes rows on, remembers them, and takes the time that their answers took."""
 
     def __init__(self, target: Target) -> None:
@@ -143,6 +143,7 @@ class _RecordingTarget:
         self._target = target
 
     def predict(self, premises: Sequence[str], hypotheses: Sequence[str]) -> Tensor:
+        """Return the target's probabilities."""
         self.calls.append((premises, hypotheses))
         wall, cpu = time.perf_counter(), time.process_time()
         answer = self._target.predict(premises, hypotheses)
@@ -151,7 +152,7 @@ class _RecordingTarget:
         return answer
 
 
-class _NoSink:
+class NoSink:
     """Keeps no line."""
 
     def write(self, results: Sequence[AttackResult]) -> None:
@@ -176,7 +177,7 @@ def time_target(
         Rows sent; rows a second of the target asked for all of them at once, of its own calls within the attack, and
         of the attack as a whole, by wall and processor time; and the attack's as a share of the target's alone.
     """
-    recorded = _RecordingTarget(target)
+    recorded = RecordingTarget(target)
     source = ManifoldSource(model, ManifoldConfig(num_particles=model.config.num_particles, seed=seed))
     constraints = _constraints(model)
     config = replace(AttackConfig(seed=seed), num_candidates=num_candidates, max_edits=MAX_EDITS)
@@ -185,7 +186,7 @@ def time_target(
 
     def attack() -> None:
         recorded.calls, recorded.wall, recorded.cpu = [], 0.0, 0.0
-        run_attack(data, recorded, CandidateAttack(source, config, constraints=constraints), _NoSink())
+        run_attack(data, recorded, CandidateAttack(source, config, constraints=constraints), NoSink())
         answers["wall"].append(recorded.wall)
         answers["cpu"].append(recorded.cpu)
 

@@ -33,6 +33,8 @@ def benchmark_tables(measured: Mapping[str, Any]) -> str:
         parts.append(_candidates(measured["candidates"], settings["num_candidates"]))
     if "target" in measured:
         parts.append(_target(measured["target"]))
+    if "search" in measured:
+        parts.append(_search(measured["search"]))
     if "import" in measured:
         seconds = measured["import"]
         more = seconds["import textsem"] - seconds["pass"]
@@ -56,6 +58,26 @@ def _target(row: Mapping[str, Any]) -> str:
         speeds = (f"{row[key.format(clock)]:.0f}" for key in TARGET_KEYS)
         cells.append([clock, *speeds, _percent(row[f"attack_to_alone_{clock}"])])
     return _table(f"Target, {row['rows']} rows of {row['pairs']} pairs", TARGET_COLUMNS, cells)
+
+
+def _search(rows: Sequence[Mapping[str, Any]]) -> str:
+    cells = []
+    for row in rows:
+        speeds = [f"{row[f'{name}_rows_per_wall_second']:.0f}" for name in ("alone", "attack")]
+        shares = [_percent(row[f"attack_to_alone_{clock}"]) for clock in ("wall", "cpu")]
+        counts = [str(row[name]) for name in ("max_queries", "pairs", "rows")]
+        cells.append([*counts, f"{row['pairs_per_second']:.1f}", *speeds, *shares])
+    columns = (
+        "queries",
+        "pairs",
+        "rows",
+        "pairs/s",
+        "rows/s alone",
+        "rows/s of the attack",
+        "share, wall",
+        "share, cpu",
+    )
+    return _table("Whole attack, filters and target included, start-up excluded, timed once", columns, cells)
 
 
 def _shown(value: object) -> str:
