@@ -242,7 +242,7 @@ def test_bad_option_leaves_an_earlier_run_alone(into: Into) -> None:
 @pytest.mark.parametrize(
     ("name", "value", "message"),
     [
-        ("candidates_from", "nowhere", "expected candidates_from to be one of adversarial, clean"),
+        ("candidates_from", "nowhere", "expected candidates_from to be one of adversarial, basis, clean"),
         ("batch_size", 0, "expected batch_size >= 1, got 0"),
         ("num_particles", 0, "expected num_particles >= 1, got 0"),
     ],
