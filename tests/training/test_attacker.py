@@ -187,6 +187,7 @@ def test_flip_that_the_keeper_follows_is_no_gain(tmp_path: Path) -> None:
     assert attacker is not None
     labels = run._batch(STEPS, "adversarial").labels
     assert labels is not None
+    gold_labels: Tensor = labels
 
     class Keeper:
         """Keeps the label of every other row."""
@@ -195,7 +196,7 @@ def test_flip_that_the_keeper_follows_is_no_gain(tmp_path: Path) -> None:
 
         def predict(self, premises: Sequence[str], hypotheses: Sequence[str]) -> Tensor:
             is_kept = torch.arange(len(hypotheses)) % 2 == 0
-            return torch.nn.functional.one_hot(torch.where(is_kept, labels, (labels + 1) % 3), 3).float()
+            return torch.nn.functional.one_hot(torch.where(is_kept, gold_labels, (gold_labels + 1) % 3), 3).float()
 
     attacker.keeper = Keeper()
     run.step(STEPS)
