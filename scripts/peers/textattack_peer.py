@@ -121,9 +121,13 @@ def replace_downloads(options: argparse.Namespace, pipe: Pipe) -> None:
         """Knows a word's neighbours and no vectors; a word is its own index."""
 
         def __getitem__(self, index: Any) -> Any:
-            raise NotImplementedError
+            raise LookupError("the list of neighbours has no vectors")
 
-        get_mse_dist = get_cos_sim = lambda self, a, b: (_ for _ in ()).throw(NotImplementedError())
+        def get_mse_dist(self, a: Any, b: Any) -> float:
+            raise LookupError("the list of neighbours has no distances")
+
+        def get_cos_sim(self, a: Any, b: Any) -> float:
+            raise LookupError("the list of neighbours has no cosines")
 
         def word2index(self, word: str) -> str:
             if word not in neighbours:

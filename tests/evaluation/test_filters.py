@@ -64,3 +64,10 @@ def test_bundled_model_draws_up_the_shortlist_for_a_filter_of_ones_own(tiny_adve
 def test_option_out_of_range_is_refused(change: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"expected (margin_width|goal)"):
         AttackSnliConfig(**change)
+
+
+def test_bundled_target_under_attack_is_asked_nothing_by_the_filters(tiny_adversary: TextAdversary) -> None:
+    config = FilterConfig(filter_model=str(BUNDLED_FOLDER), is_bundled_target=True)
+    filters = load_filters(config, tiny_adversary)
+    assert set(filters.identity) == {"filter_model"}
+    assert not any(isinstance(step, Shortlist) for step in filters.steps)

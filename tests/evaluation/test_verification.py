@@ -404,3 +404,8 @@ def test_other_judge_is_named_by_digest(judged: Path, folder: Path, tmp_path: Pa
     shutil.copytree(folder / "target", tmp_path / "bert")
     found = found_in(verify(judged, judges=(str(tmp_path / "bert"),)))
     assert ("judgements.jsonl", "measured_by.judges.bert") in found
+
+
+def test_other_filter_model_is_named_by_digest(run: Path) -> None:
+    change_summary(run, lambda s: s["model"].update(filter_model={"name": "bundled", "sha256": "0" * 64}))
+    assert ("summary.json", "model.filter_model.sha256") in found_in(verify(run))

@@ -1,6 +1,3 @@
-import subprocess
-import sys
-from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
 from typing import Any, get_args
@@ -19,16 +16,6 @@ SUMMARY = {
     "seconds": 1.5,
     "first_error": None,
 }
-
-
-@pytest.fixture
-def script() -> ModuleType:
-    spec = spec_from_file_location("attack_snli_script", SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture
@@ -101,23 +88,3 @@ def test_summary_tells_notice_headline_and_paths(
         "3 pairs (1 success, 1 failed, 1 skipped), 9 rows sent, 1.5 s",
         *(str(Path("folder", name)) for name in ("results.jsonl", "summary.json", "report.html")),
     ]
-
-
-def test_error_is_one_line_and_exit_code_two(script: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
-    assert script.main(["--data", "no/such/file.jsonl"]) == 2
-    shown = capsys.readouterr()
-    assert shown.out == ""
-    assert shown.err.startswith("error: expected an existing file or folder, or a hub id")
-    assert shown.err.count("\n") == 1
-
-
-def test_help_loads_nothing_heavy() -> None:
-    code = (
-        f"import runpy, sys; sys.argv = ['attack_snli.py', '--help']\n"
-        f"try: runpy.run_path({str(SCRIPT)!r}, run_name='__main__')\n"
-        f"except SystemExit as end: assert end.code == 0\n"
-        f"assert not {{'torch', 'numpy', 'datasets', 'transformers'}} & set(sys.modules)"
-    )
-    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert shown.returncode == 0, shown.stderr
-    assert "--candidates-from" in shown.stdout

@@ -1,4 +1,3 @@
-import importlib.util
 import json
 from pathlib import Path
 from types import ModuleType
@@ -10,16 +9,6 @@ from tests.constraints.fakes import save_tiny_encoder
 from textsem.model import TextAdversary
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "distil_meaning.py"
-
-
-@pytest.fixture
-def script() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("distil_meaning", SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture

@@ -1,6 +1,3 @@
-import subprocess
-import sys
-from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -29,16 +26,6 @@ METRICS: dict[str, Any] = {
     "smoothness": {},
     "seconds": 1.6,
 }
-
-
-@pytest.fixture
-def script() -> ModuleType:
-    spec = spec_from_file_location("evaluate_adversary_script", SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture
@@ -93,23 +80,3 @@ def test_tables_notice_and_paths_are_printed(
     assert lines[0] == "Notice: demo pairs"
     assert "| adversary | all | 2 | 95.0% | 80.0% | - | 50.0% |" in lines
     assert lines[-2:] == [str(Path("folder", name)) for name in ("metrics.json", "evaluation.md")]
-
-
-def test_error_is_one_line_and_exit_code_two(script: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
-    assert script.main(["--data", "no/such/file.jsonl"]) == 2
-    shown = capsys.readouterr()
-    assert shown.out == ""
-    assert shown.err.startswith("error: expected an existing file or folder, or a hub id")
-    assert shown.err.count("\n") == 1
-
-
-def test_help_loads_nothing_heavy() -> None:
-    code = (
-        f"import runpy, sys; sys.argv = ['evaluate_adversary.py', '--help']\n"
-        f"try: runpy.run_path({str(SCRIPT)!r}, run_name='__main__')\n"
-        f"except SystemExit as end: assert end.code == 0\n"
-        f"assert not {{'torch', 'numpy', 'datasets', 'transformers'}} & set(sys.modules)"
-    )
-    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert shown.returncode == 0, shown.stderr
-    assert "--plain-model" in shown.stdout

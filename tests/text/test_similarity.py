@@ -7,8 +7,9 @@ from textsem.text.similarity import (
     mean_vector_similarity,
     most_similar_words,
     nearest_neighbours,
+    word_mask,
 )
-from textsem.text.vocabulary import END_ID, PAD_ID, START_ID, UNKNOWN_ID
+from textsem.text.vocabulary import END_ID, PAD_ID, START_ID, UNKNOWN_ID, Vocabulary
 
 # Every word is an axis of its own: two words are sqrt(2) apart, and one from nothing is 1.
 TABLE = torch.eye(8)
@@ -54,3 +55,7 @@ def test_neighbours_are_the_nearest_allowed_words_without_the_word_itself() -> N
     is_allowed = torch.arange(8) > UNKNOWN_ID
     found = nearest_neighbours(table, torch.tensor([4, 6]), is_allowed=is_allowed, num_neighbours=2)
     assert found.tolist() == [[5, 6], [5, 4]]
+
+
+def test_word_mask_leaves_special_words_and_punctuation_out() -> None:
+    assert word_mask(Vocabulary(["man", ".", "t-shirt", ","])).tolist() == [*[False] * 4, True, False, True, False]

@@ -182,12 +182,15 @@ def test_callers_random_state_is_left_alone(base: str, tmp_path: Path) -> None:
     assert torch.equal(torch.get_rng_state(), before)
 
 
-def test_wrong_input_is_refused(base: str, tmp_path: Path) -> None:
+def test_wrong_input_is_refused(base: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     empty = JoinedPairs((), (), ())
     with pytest.raises(ValueError, match="expected training and development pairs, got 36 and 0"):
         train_cross_encoder(base, TRAIN, empty, CONFIG, tmp_path)
     with pytest.raises(ValueError, match="expected an encoder with its tokenizer in"):
         train_cross_encoder(str(tmp_path), TRAIN, DEV, CONFIG, tmp_path)
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    with pytest.raises(ValueError, match="not in the local cache, and the hub does not answer"):
+        train_cross_encoder("nobody/nothing", TRAIN, DEV, CONFIG, tmp_path)
 
 
 def test_loss_that_is_no_number_stops_the_run(base: str, tmp_path: Path) -> None:

@@ -12,9 +12,8 @@ from textsem.attacks.manifold import ManifoldConfig, ManifoldSource
 from textsem.attacks.proposals import candidates_from_ids, reason_against
 from textsem.model import TextAdversary
 from textsem.text.batches import encode_sentences
-from textsem.text.similarity import nearest_neighbours
-from textsem.text.tokenization import is_punctuation, tokenize
-from textsem.text.vocabulary import SPECIAL_WORDS
+from textsem.text.similarity import nearest_neighbours, word_mask
+from textsem.text.tokenization import tokenize
 
 __all__ = ["NeighbourSwapConfig", "NeighbourSwapSource", "make_source"]
 
@@ -59,8 +58,7 @@ class NeighbourSwapSource:
         self._vocabulary = model.vocabulary
         self._max_length = model.config.max_length
         self._table = model.embedding_table().detach()
-        words = model.vocabulary.words
-        self._is_word = torch.tensor([i >= len(SPECIAL_WORDS) and not is_punctuation(w) for i, w in enumerate(words)])
+        self._is_word = word_mask(model.vocabulary)
         num_words = int(self._is_word.sum())
         if num_words <= config.num_neighbours:
             raise ValueError(f"expected more than {config.num_neighbours} words in the vocabulary, got {num_words}")

@@ -15,8 +15,8 @@ from textsem.attacks.word_edits import EditConfig, EditProposer
 from textsem.model import TextAdversary
 from textsem.text.batches import encode_sentences
 from textsem.text.meaning import MeaningTable
-from textsem.text.tokenization import is_punctuation, tokenize
-from textsem.text.vocabulary import SPECIAL_WORDS
+from textsem.text.similarity import word_mask
+from textsem.text.tokenization import tokenize
 
 __all__ = ["ManifoldConfig", "ManifoldSource"]
 
@@ -83,7 +83,6 @@ class ManifoldSource:
         self.model = model
         self.config = config
         self.name = config.direction
-        vocabulary = model.vocabulary
         generator = torch.Generator().manual_seed(config.seed)
         with torch.no_grad():
             self._theta, self._theta_adv = model.draw_particles(config.num_particles, generator)
@@ -91,7 +90,7 @@ class ManifoldSource:
             self._table = model.embedding_table()
         self._proposer = EditProposer(
             self._table,
-            torch.tensor([i >= len(SPECIAL_WORDS) and not is_punctuation(w) for i, w in enumerate(vocabulary.words)]),
+            word_mask(model.vocabulary),
             config.edits,
             meaning=model.meaning or MeaningTable(self._table),
             language_model=model.language_model,

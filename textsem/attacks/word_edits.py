@@ -42,8 +42,8 @@ class EditConfig:
         fluency_weight: l, of the trigram's log probability; a gain counts up to one nat.
         meaning_weight: m, of the cosine.
         pair_penalty: What a second edit costs.
-        trigram_penalty: What a trigram costs that neither the corpus nor the original has; a bigram of that kind is not
-            allowed: it is where sentences break.
+        trigram_penalty: What each trigram costs that the corpus does not have, beyond as many as the original
+            has; more bigrams of that kind than the original has are not allowed: they are where sentences break.
         max_new_trigrams: Most of them.
         min_similarity: Smallest cosine of the meaning table that a candidate may have.
         max_perplexity_ratio: Largest ratio of trigram perplexities, new to old.

@@ -201,7 +201,8 @@ def _check_identity(
     """Compare digests of models and lines, and ``settings.json`` with the settings of the summary."""
     pairs: list[tuple[str, str, Any, Any]] = []
     for role, identity in summary.get("model", {}).items():
-        place = folders.get(role)
+        # Encoder and filters are named by their folders; a tagger has none.
+        place = folders.get(role) or model_folder(str(identity.get("name")), BUNDLED_TARGET)
         if identity.get("sha256") is None or place is None or not place.is_dir():
             notes.append(f"digest of the {role}: no folder, or none was written")
         else:

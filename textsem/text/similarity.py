@@ -4,9 +4,10 @@ import torch
 from torch import Tensor
 
 from textsem.text.batches import sentence_lengths, words_until_end
-from textsem.text.vocabulary import END_ID, PAD_ID
+from textsem.text.tokenization import is_punctuation
+from textsem.text.vocabulary import END_ID, PAD_ID, SPECIAL_WORDS, Vocabulary
 
-__all__ = ["embedding_distance", "mean_vector_similarity", "most_similar_words", "nearest_neighbours"]
+__all__ = ["embedding_distance", "mean_vector_similarity", "most_similar_words", "nearest_neighbours", "word_mask"]
 
 BLOCK = 4  # positions that are compared with all words at a time: most sentences end long before the last one
 
@@ -51,6 +52,12 @@ def most_similar_words(table: Tensor, vectors: Tensor) -> Tensor:
         ids[is_open, start : start + BLOCK] = words
         is_open = is_open[~(words == END_ID).any(dim=-1)]
     return words_until_end(ids)
+
+
+def word_mask(vocabulary: Vocabulary) -> Tensor:
+    """Return which ids are words that an attack may bring or take, [vocab]: no special word and no punctuation."""
+    words = vocabulary.words
+    return torch.tensor([i >= len(SPECIAL_WORDS) and not is_punctuation(word) for i, word in enumerate(words)])
 
 
 def nearest_neighbours(table: Tensor, ids: Tensor, *, is_allowed: Tensor, num_neighbours: int) -> Tensor:

@@ -17,6 +17,7 @@ from tqdm import tqdm
 
 from textsem.targets.hugging_face import HuggingFaceTarget
 from textsem.text.labels import LABEL_NAMES
+from textsem.text.pretrained import load_pretrained
 from textsem.training.checkpoint import load_training_state, save_training_state
 from textsem.training.labelled_pairs import LabelledPairs, accuracy, epoch_batches
 from textsem.training.target_report import RunDescription, write_card, write_metrics
@@ -200,15 +201,15 @@ class _Run:
 
 
 def _load_base(base: str) -> tuple[Any, Any]:
-    """Return tokenizer and a classifier of three labels on the encoder, its last layer new."""
+    """Return tokenizer and a classifier of three labels; its last layer is new unless the base has one of three."""
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
     id2label = dict(enumerate(LABEL_NAMES))
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(base)
-        model = AutoModelForSequenceClassification.from_pretrained(
-            base, num_labels=len(id2label), id2label=id2label, label2id={v: k for k, v in id2label.items()}
-        )
-    except (OSError, ValueError) as error:
-        raise ValueError(f"expected an encoder with its tokenizer in {base!r}: {error}") from error
+    labels = {"num_labels": len(id2label), "id2label": id2label, "label2id": {v: k for k, v in id2label.items()}}
+
+    def load(is_local: bool) -> tuple[Any, Any]:
+        tokenizer = AutoTokenizer.from_pretrained(base, local_files_only=is_local)
+        return tokenizer, AutoModelForSequenceClassification.from_pretrained(base, local_files_only=is_local, **labels)
+
+    tokenizer, model = load_pretrained(base, load, kind="an encoder with its tokenizer")
     return tokenizer, model.float()

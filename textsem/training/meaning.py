@@ -11,8 +11,8 @@ from tqdm import tqdm
 from textsem.model import TextAdversary
 from textsem.text.batches import encode_sentences
 from textsem.text.meaning import MeaningTable, main_directions
-from textsem.text.similarity import nearest_neighbours
-from textsem.text.tokenization import TokenizedText, is_punctuation, render, tokenize
+from textsem.text.similarity import nearest_neighbours, word_mask
+from textsem.text.tokenization import TokenizedText, render, tokenize
 from textsem.text.vocabulary import SPECIAL_WORDS, Vocabulary
 
 __all__ = ["DistilledMeaning", "MeaningConfig", "TextEncoder", "distil_meaning"]
@@ -156,8 +156,7 @@ def _swap_figures(
     """Compare the table's cosine with the encoder's on swaps of held-out sentences."""
     from scipy.stats import spearmanr
 
-    words = model.vocabulary.words
-    is_word = torch.tensor([i >= len(SPECIAL_WORDS) and not is_punctuation(word) for i, word in enumerate(words)])
+    is_word = word_mask(model.vocabulary)
     originals, swapped = [], []
     for sentence in held_out[: config.num_swapped]:
         found = _swaps(sentence, model, is_word, config, generator)
