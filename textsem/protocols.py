@@ -8,9 +8,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, runtime_checkable
 
+import torch
 from torch import Tensor
 
-__all__ = ["Access", "CandidateRows", "Constraint", "Decoder", "Encoder", "GradientTarget", "Ranker", "Target"]
+__all__ = [
+    "Access",
+    "CandidateRows",
+    "Constraint",
+    "Decoder",
+    "Encoder",
+    "GenerationConfig",
+    "GradientTarget",
+    "Ranker",
+    "Target",
+]
 
 Access = Literal["score", "label", "gradient"]
 
@@ -26,15 +37,74 @@ class Encoder(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class GenerationConfig:
+    """How words are chosen where a decoder runs free.
+
+    Args:
+        strategy: ``greedy``: the most likely word at each position; ``sampling``: a draw from the softmax; ``beam``: the
+            sentence of highest summed log probability that a beam search finds.
+        temperature: Of ``sampling``; logits are divided by it.
+        num_beams: Of ``beam``: sentences that are kept at each position.
+    """
+
+    strategy: Literal["greedy", "sampling", "beam"] = "greedy"
+    temperature: float = 1.0
+    num_beams: int = 4
+
+    def __post_init__(self) -> None:
+        """Check the choice and the ranges."""
+        if self.strategy not in ("greedy", "sampling", "beam"):
+            raise ValueError(f"expected strategy greedy, sampling or beam, got {self.strategy!r}")
+        if not self.temperature > 0:
+            raise ValueError(f"expected temperature > 0, got {self.temperature}")
+        if self.num_beams < 1:
+            raise ValueError(f"expected num_beams >= 1, got {self.num_beams}")
+
+
 @runtime_checkable
 class Decoder(Protocol):
-    """Maps codes back to one embedding-space vector a position, and to word logits."""
+    """Maps codes back to one embedding-space vector a position, and to words.
+
+    The logit of a word is ``scale`` times the cosine of the position's vector with the word's row of ``table``.
+    """
 
     latent_dim: int
     length: int
 
-    def __call__(self, codes: Tensor) -> Tensor:
-        """Return position vectors [..., length, embedding] for ``codes`` [..., latent]."""
+    def __call__(self, codes: Tensor, ids: Tensor, table: Tensor) -> Tensor:
+        """Return unit-length position vectors [..., length, embedding] for ``codes`` [..., latent].
+
+        The vector of position t sees the code and the words of ``ids`` before t (teacher forcing); a decoder that writes
+        all positions at once reads neither ids nor table.
+
+        Args:
+            codes: [..., latent].
+            ids: Words, end symbol, pads, [..., length]; its leading axes are those of the codes, or broadcast to them.
+            table: Unit-length word vectors, [vocab, embedding].
+        """
+        ...
+
+    def generate(
+        self,
+        codes: Tensor,
+        table: Tensor,
+        *,
+        scale: float,
+        config: GenerationConfig,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        """Return words up to the end symbol, then pads, ids [..., length], of ``codes`` [..., latent]; free running.
+
+        Pad and start symbol are never chosen.
+
+        Args:
+            codes: [..., latent].
+            table: Unit-length word vectors, [vocab, embedding].
+            scale: Of the logits; greedy words do not depend on it.
+            config: How words are chosen.
+            generator: Of ``sampling``, which needs one.
+        """
         ...
 
 

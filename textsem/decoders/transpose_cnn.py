@@ -2,8 +2,12 @@
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from textsem.decoders.generation import ROWS, choose_words
+from textsem.protocols import GenerationConfig
 
 __all__ = ["TransposeCNNDecoder", "TransposeCNNDecoderConfig"]
 
@@ -64,7 +68,11 @@ class TransposeCNNDecoder(nn.Module):
         self.norms = nn.ModuleList(nn.GroupNorm(1, C) for _ in range(config.num_layers if config.has_norm else 0))
         self.out = nn.Linear(C, config.embedding_dim)
 
-    def forward(self, codes: Tensor) -> Tensor:
+    def forward(self, codes: Tensor, ids: Tensor, table: Tensor) -> Tensor:
+        """Return unit-length vectors [..., length, embedding] for ``codes`` [..., latent]; reads no word."""
+        return self.vectors(codes)
+
+    def vectors(self, codes: Tensor) -> Tensor:
         """Return unit-length vectors [..., length, embedding] for ``codes`` [..., latent]."""
         lead = codes.shape[:-1]
         hidden = self.spread(codes.reshape(-1, self.latent_dim)).unflatten(-1, (self.config.channels, self.length))
@@ -75,3 +83,19 @@ class TransposeCNNDecoder(nn.Module):
             hidden = hidden + out if self.config.has_norm else out
         vectors = nn.functional.normalize(self.out(hidden.transpose(-1, -2)), dim=-1)
         return vectors.reshape(*lead, self.length, self.config.embedding_dim)
+
+    def generate(
+        self,
+        codes: Tensor,
+        table: Tensor,
+        *,
+        scale: float,
+        config: GenerationConfig,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        """Return the words of each position by itself, ids [..., length]; see ``Decoder.generate``."""
+        parts = [
+            choose_words(self.vectors(rows), table, scale=scale, config=config, generator=generator)
+            for rows in torch.split(codes.reshape(-1, self.latent_dim), ROWS)
+        ]
+        return torch.cat(parts).reshape(*codes.shape[:-1], self.length)

@@ -26,9 +26,14 @@ def materialise(module: Module) -> Module:
 def draw_layers(module: nn.Module, generator: torch.Generator) -> None:
     """Draw weights and biases as torch does by itself, uniform within 1 / sqrt(fan in), but from a generator."""
     for layer in module.modules():
-        if isinstance(layer, nn.GroupNorm):
+        if isinstance(layer, nn.GroupNorm | nn.LayerNorm):
             nn.init.ones_(layer.weight)
             nn.init.zeros_(layer.bias)
+        elif isinstance(layer, nn.RNNBase):
+            for weight in layer.parameters():
+                nn.init.uniform_(
+                    weight, -1 / math.sqrt(layer.hidden_size), 1 / math.sqrt(layer.hidden_size), generator=generator
+                )
         elif isinstance(layer, nn.Linear | nn.Conv1d | nn.ConvTranspose1d):
             bound = 1 / math.sqrt(layer.weight[0].numel())
             nn.init.uniform_(layer.weight, -bound, bound, generator=generator)
