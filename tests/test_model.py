@@ -42,11 +42,12 @@ def tiny_ids(model: TextAdversary) -> torch.Tensor:
 def outputs(model: TextAdversary) -> list[torch.Tensor]:
     """Return something of every part."""
     with torch.no_grad():
-        features = model.features(tiny_ids(model))
+        ids = tiny_ids(model)
+        features = model.features(ids)
         theta, theta_adv = model.draw_particles(3, torch.Generator().manual_seed(0))
         codes = model.codes(features, theta)
         moved = model.perturb(codes, features, theta_adv)
-        return [features, codes, moved, model.word_logits(model.decoder(moved)), model.bank_features]
+        return [features, codes, moved, model.word_logits(model.position_vectors(moved, ids)), model.bank_features]
 
 
 def test_shapes_of_every_part(tiny_adversary: TextAdversary) -> None:
@@ -80,7 +81,7 @@ def test_features_of_a_sentence_do_not_depend_on_its_batch(tiny_adversary: TextA
 def test_decoded_words_are_the_most_likely_ones(tiny_adversary: TextAdversary) -> None:
     codes = torch.randn(300, LATENT, generator=torch.Generator().manual_seed(2))  # more than one part of rows
     with torch.no_grad():
-        logits = tiny_adversary.word_logits(tiny_adversary.decoder(codes))
+        logits = tiny_adversary.word_logits(tiny_adversary.position_vectors(codes, tiny_ids(tiny_adversary)[:1]))
     logits[..., [PAD_ID, START_ID]] = -torch.inf
     decoded, expected = tiny_adversary.decode_ids(codes), logits.argmax(dim=-1)
     is_written = ((expected == END_ID).cumsum(dim=1) - (expected == END_ID).long()) == 0

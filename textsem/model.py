@@ -10,15 +10,14 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from textsem.encoders.cnn import CNNEncoder
 from textsem.latent.initialisation import draw_layers, materialise
 from textsem.latent.particles import ParticleMLP
 from textsem.latent.recognition import RecognitionConfig, RecognitionNetwork
-from textsem.model_config import DECODERS, TextAdversaryConfig
+from textsem.model_config import DECODERS, ENCODERS, TextAdversaryConfig
+from textsem.protocols import GenerationConfig
 from textsem.text.labels import LABEL_NAMES
 from textsem.text.meaning import MeaningTable
 from textsem.text.ngram import TrigramLanguageModel
-from textsem.text.similarity import most_similar_words
 from textsem.text.vocabulary import PAD_ID, SPECIAL_WORDS, Vocabulary
 
 __all__ = ["TextAdversary"]
@@ -26,7 +25,7 @@ __all__ = ["TextAdversary"]
 FORMAT = "textsem-adversary-1"
 FILE_NAMES = ("config.json", "vocabulary.json", "model.safetensors")
 INITIAL_LOGIT_SCALE = 12.0  # cosines lie within 1; the scale makes a softmax over 11,000 words sharp enough to learn
-DECODED_ROWS = 128  # decoded at a time: cosines with 11,000 words take 44 kB a position
+GREEDY = GenerationConfig()
 
 Json = TypeVar("Json", dict[str, Any], list[Any])
 Part = TypeVar("Part", TrigramLanguageModel, MeaningTable)
@@ -69,7 +68,8 @@ class TextAdversary(nn.Module):
         self.embedding = nn.Parameter(torch.zeros(vocabulary.size, config.encoder.embedding_dim))
         self.log_scale = nn.Parameter(torch.tensor(INITIAL_LOGIT_SCALE).log())
         with torch.device("meta"):
-            encoder, decoder = CNNEncoder(config.encoder), DECODERS[config.decoder_name][0](config.decoder)
+            encoder = ENCODERS[config.encoder_name][0](config.encoder)
+            decoder = DECODERS[config.decoder_name][0](config.decoder)
         self.encoder, self.decoder = materialise(encoder), materialise(decoder)
         self.particle_mlp = ParticleMLP(config.particle)
         self.particle_mlp_adv = ParticleMLP(config.particle_adv)
@@ -154,14 +154,32 @@ class TextAdversary(nn.Module):
         """Compare position vectors [..., embedding] with the table: scaled cosines [..., vocab or choices]."""
         return self.log_scale.exp() * vectors @ self.embedding_table(word_ids).T
 
+    def position_vectors(self, codes: Tensor, ids: Tensor) -> Tensor:
+        """Return the decoder's vectors [..., length, embedding] of ``codes`` [..., latent] along the words of ``ids``.
+
+        A decoder that writes word by word takes each word from the code and from the words of ``ids`` [..., length]
+        before it (teacher forcing); one that writes all at once does not read them.
+        """
+        vectors: Tensor = self.decoder(codes, ids, self.embedding_table())
+        return vectors
+
     @torch.no_grad()
-    def decode_ids(self, codes: Tensor) -> Tensor:
-        """Return the most likely words of ``codes`` [..., latent] up to the end symbol, then pads, [..., length]."""
-        lead = codes.shape[:-1]
-        rows = torch.split(codes.reshape(-1, codes.shape[-1]), DECODED_ROWS)
-        table = self.embedding_table()
-        ids = torch.cat([most_similar_words(table, self.decoder(part)) for part in rows])
-        return ids.reshape(*lead, self.length)
+    def decode_ids(
+        self, codes: Tensor, *, config: GenerationConfig = GREEDY, generator: torch.Generator | None = None
+    ) -> Tensor:
+        """Return the words of ``codes`` [..., latent], the decoder running free, to the end symbol, then pads.
+
+        Args:
+            codes: [..., latent].
+            config: How words are chosen: greedily, drawn, or by beam search.
+            generator: Of ``sampling``.
+
+        Returns:
+            Ids, [..., length].
+        """
+        scale, table = self.log_scale.exp().item(), self.embedding_table()
+        ids: Tensor = self.decoder.generate(codes, table, scale=scale, config=config, generator=generator)
+        return ids
 
     def save_pretrained(self, folder: str | Path, *, dtype: torch.dtype = torch.float16) -> None:
         """Write ``config.json``, ``vocabulary.json``, ``model.safetensors`` and the trigram into ``folder``."""
@@ -172,7 +190,7 @@ class TextAdversary(nn.Module):
         (path / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
         words = list(self.vocabulary.words[len(SPECIAL_WORDS) :])
         (path / "vocabulary.json").write_text(json.dumps(words, ensure_ascii=False) + "\n", encoding="utf-8")
-        tensors = {name: value.detach().to(dtype).contiguous() for name, value in self.state_dict().items()}
+        tensors = {name: _cast(value.detach(), dtype).contiguous() for name, value in self.state_dict().items()}
         save_file(tensors, path / "model.safetensors")
         if self.language_model is not None:
             self.language_model.save(path / "trigram")
@@ -202,7 +220,7 @@ class TextAdversary(nn.Module):
             _load_part(MeaningTable, path) if has_meaning else None,
         )
         try:
-            tensors = {name: value.float() for name, value in load_file(path / "model.safetensors").items()}
+            tensors = {name: _cast(value, torch.float32) for name, value in load_file(path / "model.safetensors").items()}
             model.load_state_dict(tensors, strict=True)
         except (RuntimeError, SafetensorError) as error:
             raise ValueError(f"expected the weights of this config in {path / 'model.safetensors'}: {error}") from None
@@ -229,6 +247,11 @@ def _read_json(path: Path, kind: type[Json]) -> Json:
     if not isinstance(value, kind):
         raise ValueError(f"expected a {kind.__name__} in {path}, got {type(value).__name__}")
     return value
+
+
+def _cast(value: Tensor, dtype: torch.dtype) -> Tensor:
+    """Return floating-point numbers in ``dtype``, whole numbers as they are."""
+    return value.to(dtype) if value.is_floating_point() else value
 
 
 def _load_part(kind: type[Part], folder: Path) -> Part:

@@ -3,13 +3,20 @@
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from torch import nn
+
 from textsem.decoders.transpose_cnn import TransposeCNNDecoder, TransposeCNNDecoderConfig
-from textsem.encoders.cnn import CNNEncoderConfig
+from textsem.encoders.cnn import CNNEncoder, CNNEncoderConfig
 from textsem.latent.particles import ParticleConfig
 
-__all__ = ["DECODERS", "TextAdversaryConfig"]
+__all__ = ["DECODERS", "ENCODERS", "DecoderConfig", "EncoderConfig", "TextAdversaryConfig"]
 
-DECODERS: dict[str, tuple[type[TransposeCNNDecoder], type[TransposeCNNDecoderConfig]]] = {
+EncoderConfig = CNNEncoderConfig
+DecoderConfig = TransposeCNNDecoderConfig
+
+# Names in a saved file, and what they rebuild: a class and its config.
+ENCODERS: dict[str, tuple[type[nn.Module], type[EncoderConfig]]] = {"cnn": (CNNEncoder, CNNEncoderConfig)}
+DECODERS: dict[str, tuple[type[nn.Module], type[DecoderConfig]]] = {
     "transpose_cnn": (TransposeCNNDecoder, TransposeCNNDecoderConfig),
 }
 
@@ -21,11 +28,12 @@ class TextAdversaryConfig:
     Args:
         max_length: Words and punctuation marks of the longest hypothesis.
         num_particles: M, how many particles a run draws unless told otherwise.
-        encoder: The CNN sentence encoder (feature extractor).
+        encoder: Shape of the sentence encoder (feature extractor).
         particle: MLP of E: features to code.
         particle_adv: MLP of E': clean code (reading 12, ``code``) or features to perturbed code.
-        decoder_name: Key of ``DECODERS``.
         decoder: Shape of the decoder.
+        encoder_name: Key of ``ENCODERS``.
+        decoder_name: Key of ``DECODERS``.
         noise_dim: Size of xi.
         recognition_hidden: Hidden layers of f_eta and f_eta'.
         spread: Standard deviation of E's weights over particles at the start.
@@ -39,10 +47,11 @@ class TextAdversaryConfig:
 
     max_length: int
     num_particles: int
-    encoder: CNNEncoderConfig
+    encoder: EncoderConfig
     particle: ParticleConfig
     particle_adv: ParticleConfig
-    decoder: TransposeCNNDecoderConfig
+    decoder: DecoderConfig
+    encoder_name: str = "cnn"
     decoder_name: str = "transpose_cnn"
     noise_dim: int = 50
     recognition_hidden: tuple[int, ...] = (60, 70)
@@ -79,8 +88,9 @@ class TextAdversaryConfig:
             ValueError: If a key is missing or unknown.
         """
         try:
-            kinds: dict[str, type] = {"encoder": CNNEncoderConfig, "particle": ParticleConfig}
-            kinds |= {"particle_adv": ParticleConfig, "decoder": DECODERS[values["decoder_name"]][1]}
+            kinds: dict[str, type] = {"particle": ParticleConfig, "particle_adv": ParticleConfig}
+            kinds["encoder"] = ENCODERS[values.get("encoder_name", "cnn")][1]
+            kinds["decoder"] = DECODERS[values["decoder_name"]][1]
             parts = {key: kind(**_tuples(values[key])) for key, kind in kinds.items()}
             return cls(**_tuples({key: value for key, value in values.items() if key not in kinds}), **parts)
         except (AttributeError, KeyError, TypeError) as error:

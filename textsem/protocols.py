@@ -67,10 +67,12 @@ class Decoder(Protocol):
     """Maps codes back to one embedding-space vector a position, and to words.
 
     The logit of a word is ``scale`` times the cosine of the position's vector with the word's row of ``table``.
+    ``is_autoregressive`` says whether a word depends on those before it.
     """
 
     latent_dim: int
     length: int
+    is_autoregressive: bool
 
     def __call__(self, codes: Tensor, ids: Tensor, table: Tensor) -> Tensor:
         """Return unit-length position vectors [..., length, embedding] for ``codes`` [..., latent].

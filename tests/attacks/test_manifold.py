@@ -155,7 +155,7 @@ def test_codes_become_candidates_together_or_one_by_one(
         if is_mixture:
             is_word = torch.tensor([i >= 4 and w not in ".," for i, w in enumerate(model.vocabulary.words)])
             proposer = EditProposer(table, is_word, edits, meaning=MeaningTable(table), language_model=None)
-            decoded = proposer.propose(model.decoder(codes), ids[0], 12)
+            decoded = proposer.propose(model.position_vectors(codes, ids), ids[0], 12)
         else:
             decoded = source.decode(codes, ids[0])
     expected = candidates_from_ids(original, ids[0], decoded, vocabulary=model.vocabulary, table=table)

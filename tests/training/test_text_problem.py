@@ -72,7 +72,9 @@ class Flatten(nn.Module):
 class Unflatten(nn.Module):
     """Its inverse as a decoder."""
 
-    def forward(self, codes: Tensor) -> Tensor:
+    is_autoregressive = False
+
+    def forward(self, codes: Tensor, ids: Tensor, table: Tensor) -> Tensor:
         return codes.reshape(*codes.shape[:-1], LENGTH, EMBEDDING)
 
 

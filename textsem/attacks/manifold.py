@@ -123,7 +123,7 @@ class ManifoldSource:
         num_codes = self.config.edits.num_codes if is_mixture else num_candidates
         codes = self.moved_codes(ids, torch.tensor([label]), [seed], num_codes)[0]
         if is_mixture:
-            decoded = self._proposer.propose(model.decoder(codes), ids[0], num_candidates)
+            decoded = self._proposer.propose(model.position_vectors(codes, ids), ids[0], num_candidates)
         else:
             decoded = self.decode(codes, ids[0])
         return candidates_from_ids(original, ids[0], decoded, vocabulary=model.vocabulary, table=self._table)
@@ -146,7 +146,8 @@ class ManifoldSource:
         """
         if self.config.direction == "reconstruction":
             return self.model.decode_ids(codes)
-        return decode_few_edits(self._table, self.model.decoder(codes), ids, self._max_edits(len(codes)))
+        vectors = self.model.position_vectors(codes, ids[None])
+        return decode_few_edits(self._table, vectors, ids, self._max_edits(len(codes)))
 
     def _code_batch(self, clean: Tensor, adversarial: Tensor, seeds: Sequence[int], num_candidates: int) -> CodeBatch:
         config, (M, _, d) = self.config, clean.shape

@@ -54,6 +54,8 @@ class TransposeCNNDecoder(nn.Module):
         config: Shape of the decoder.
     """
 
+    is_autoregressive = False
+
     def __init__(self, config: TransposeCNNDecoderConfig) -> None:
         super().__init__()
         self.config = config

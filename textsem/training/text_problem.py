@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from textsem.latent.objective import l2
 from textsem.model import TextAdversary
 from textsem.text.batches import words_until_end
-from textsem.text.vocabulary import END_ID, PAD_ID, START_ID
+from textsem.text.vocabulary import END_ID, PAD_ID, START_ID, UNKNOWN_ID
 
 __all__ = ["CandidateWords", "DecodedText", "TextBatch", "TextProblem", "all_words", "sample_words"]
 
@@ -55,17 +55,18 @@ class TextBatch:
     labels: Tensor | None = None
 
 
-@dataclass(frozen=True)
+@dataclass
 class DecodedText:
     """Outputs of the decoder.
 
     Args:
         codes: [..., batch, latent].
-        vectors: Unit-length position vectors, [..., batch, length, embedding].
+        vectors: Unit-length position vectors, [..., batch, length, embedding]; of a decoder that writes word by word
+            None until somebody asks for them along a batch's words (``TextProblem.vectors``).
     """
 
     codes: Tensor
-    vectors: Tensor
+    vectors: Tensor | None = None
 
 
 def all_words(vocab_size: int) -> CandidateWords:
@@ -119,6 +120,9 @@ class TextProblem:
         adversarial_term: The second term of Eq. 6, from surrogate, target or estimate; None where it is not wanted.
         train_embeddings: Whether the embedding table learns with the decoder.
         precision: ``bfloat16`` runs encoder and decoder in mixed precision, ``float32`` does not.
+        word_dropout: Share of the words before a position that its decoder does not see (Bowman et al. 2016, Sec.
+            3.1): with all of them in sight it would write sentences without the code.
+        generator: Draws which.
     """
 
     def __init__(
@@ -129,12 +133,18 @@ class TextProblem:
         *,
         train_embeddings: bool = True,
         precision: Literal["float32", "bfloat16"] = "float32",
+        word_dropout: float = 0.0,
+        generator: torch.Generator | None = None,
     ) -> None:
+        if word_dropout and generator is None:
+            raise ValueError(f"expected a generator for word_dropout {word_dropout}, got None")
         self.model = model
         self.words = words
         self.adversarial_term = adversarial_term
         self.train_embeddings = train_embeddings
         self.is_mixed = precision == "bfloat16"
+        self.word_dropout = word_dropout
+        self.generator = generator
 
     def parameter_groups(self) -> Mapping[str, Sequence[nn.Parameter]]:
         """Return encoder parameters as "extractor"; decoder, logit scale and embeddings as "decoder"."""
@@ -159,10 +169,28 @@ class TextProblem:
             return self.model.features(batch.ids).float()
 
     def decode(self, codes: Tensor) -> DecodedText:
-        """Return position vectors of codes [..., batch, latent]."""
-        with self._autocast():
-            vectors = self.model.decoder(codes)
-        return DecodedText(codes, vectors.float())
+        """Return outputs of codes [..., batch, latent]; their vectors too where these depend on the code alone."""
+        outputs = DecodedText(codes)
+        if not self.model.decoder.is_autoregressive:
+            self.vectors(outputs, torch.full((self.model.length,), PAD_ID))  # which are not read
+        return outputs
+
+    def vectors(self, outputs: DecodedText, ids: Tensor) -> Tensor:
+        """Return position vectors [..., batch, length, embedding] of outputs along the words of ``ids`` [batch, length].
+
+        They are computed once: a problem has one batch.
+        """
+        if outputs.vectors is None:
+            with self._autocast():
+                outputs.vectors = self.model.position_vectors(outputs.codes, self._seen(ids)).float()
+        return outputs.vectors
+
+    def _seen(self, ids: Tensor) -> Tensor:
+        """Return ids with a share of them replaced by the unknown word."""
+        if not self.word_dropout:
+            return ids
+        is_hidden = torch.rand(ids.shape, generator=self.generator).to(ids.device) < self.word_dropout
+        return torch.where(is_hidden, UNKNOWN_ID, ids)
 
     def logits(self, vectors: Tensor) -> Tensor:
         """Return logits [..., choices] of position vectors [..., embedding], sampling corrected."""
@@ -170,13 +198,15 @@ class TextProblem:
 
     def reencode(self, outputs: DecodedText) -> Tensor:
         """Re-embed the most likely words and return their features [..., batch, feature] (Algorithm 1, line 5)."""
-        lead = outputs.vectors.shape[:-2]
         with self._autocast():
             features = self.model.features(self.hard_words(outputs).flatten(0, -2)).float()
-        return features.reshape(*lead, -1)
+        return features.reshape(*outputs.codes.shape[:-1], -1)
 
     def hard_words(self, outputs: DecodedText) -> Tensor:
-        """Return the most likely words, pads after the end symbol, ids [..., batch, length]."""
+        """Return the words of free running, the most likely ones, pads after the end symbol, [..., batch, length]."""
+        if outputs.vectors is None or self.model.decoder.is_autoregressive:
+            with self._autocast():
+                return self.model.decode_ids(outputs.codes)
         with torch.no_grad(), self._autocast():
             # As float32: in bfloat16 torch takes several times as long to find a maximum on a processor.
             choice = self.model.word_logits(outputs.vectors, self.words.ids).float().argmax(dim=-1)
@@ -184,21 +214,24 @@ class TextProblem:
 
     def reconstruction(self, outputs: DecodedText, batch: TextBatch) -> Tensor:
         """Return the cross-entropy of words and end symbol, nats a token, the mean over each sentence, [..., batch]."""
-        mask = batch.ids != PAD_ID
-        logits = self.logits(outputs.vectors[..., mask, :])
+        mask, vectors = batch.ids != PAD_ID, self.vectors(outputs, batch.ids)
+        logits = self.logits(vectors[..., mask, :])
         target = self.words.position[batch.ids[mask]].expand(logits.shape[:-1])
         losses = nn.functional.cross_entropy(logits.flatten(0, -2), target.flatten(), reduction="none")
         losses = losses.reshape(logits.shape[:-1])
-        per_token = outputs.vectors.new_zeros(outputs.vectors.shape[:-1])
+        per_token = vectors.new_zeros(vectors.shape[:-1])
         per_token[..., mask] = losses
         return per_token.sum(dim=-1) / mask.sum(dim=-1)
 
     def distance(self, outputs: DecodedText, batch: TextBatch) -> Tensor:
-        """Return the L2 distance of expected embeddings to those of x, [..., batch] (reading 20)."""
-        mask = batch.ids != PAD_ID
-        probabilities = self.logits(outputs.vectors[..., mask, :]).softmax(dim=-1)
+        """Return the L2 distance of expected embeddings to those of x, [..., batch] (reading 20).
+
+        A decoder that writes word by word is asked what it would put in each place of x, the words of x before it.
+        """
+        mask, vectors = batch.ids != PAD_ID, self.vectors(outputs, batch.ids)
+        probabilities = self.logits(vectors[..., mask, :]).softmax(dim=-1)
         expected = probabilities @ self.model.embedding_table(self.words.ids)
-        difference = outputs.vectors.new_zeros(outputs.vectors.shape)
+        difference = vectors.new_zeros(vectors.shape)
         difference[..., mask, :] = expected - self.model.embed(batch.ids)[mask]
         return l2(difference.flatten(start_dim=-2))
 
@@ -211,14 +244,13 @@ class TextProblem:
         backward, the weights have the gradient of a softmax at ``RELAXATION_TEMPERATURE`` (straight-through estimate,
         Bengio et al. 2013): at temperature 1 a decoder that is sure of its words would pass next to none.
         """
-        mask = (batch.ids != PAD_ID) & (batch.ids != END_ID)
+        mask, vectors = (batch.ids != PAD_ID) & (batch.ids != END_ID), self.vectors(outputs, batch.ids)
         # Without the sampling correction, as in hard_words: it would lift rare words above the one that is decoded.
-        vectors = outputs.vectors[..., mask, :]
-        best, choice = self.model.word_logits(vectors, self.words.ids).topk(NUM_CHOICES, dim=-1)
+        best, choice = self.model.word_logits(vectors[..., mask, :], self.words.ids).topk(NUM_CHOICES, dim=-1)
         soft = (best / RELAXATION_TEMPERATURE).softmax(dim=-1)
         hard = torch.zeros_like(soft)
         hard[..., 0] = 1.0
-        shape = (*outputs.vectors.shape[:-1], NUM_CHOICES)
+        shape = (*vectors.shape[:-1], NUM_CHOICES)
         ids, weights = choice.new_full(shape, PAD_ID), soft.new_zeros(shape)
         ids[..., mask, :] = self.words.ids[choice]
         weights[..., mask, :] = hard + soft - soft.detach()
