@@ -174,10 +174,10 @@ def _attend(queries: Tensor, keys: Tensor, values: Tensor, num_heads: int) -> Te
         values: The same shape.
         num_heads: Attention heads; each has its slice of hidden.
     """
-    q, k, v = (part.unflatten(-1, (num_heads, -1)).transpose(1, 2) for part in (queries, keys, values))
-    weights = q @ k.transpose(-1, -2) / math.sqrt(q.shape[-1])
+    head_dim = queries.shape[-1] // num_heads
+    q, k, v = (part.reshape(*part.shape[:2], num_heads, head_dim).transpose(1, 2) for part in (queries, keys, values))
+    weights = q @ k.transpose(-1, -2) / math.sqrt(head_dim)
     positions, all_positions = weights.shape[-2:]
     sees = torch.ones(positions, all_positions, dtype=torch.bool, device=queries.device)
     weights = weights.masked_fill(~sees.tril(all_positions - positions), -torch.inf).softmax(dim=-1)
-    attended: Tensor = (weights.to(v.dtype) @ v).transpose(1, 2).flatten(-2)
-    return attended
+    return (weights.to(v.dtype) @ v).transpose(1, 2).flatten(-2)
