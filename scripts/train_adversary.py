@@ -36,6 +36,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     add("--keeper", default=None, help="classifier that has to keep the label while the target changes its mind")
     add("--access", choices=("score", "label", "gradient"), default="score", help="default: %(default)s")
     add("--gradient", choices=("surrogate", "evolution", "target"), default=None, help="where Eq. 6's gradient is from")
+    add("--decoder", default=None, help="transpose_cnn, language_model or arae (default: the preset's, transpose_cnn)")
     add("--start-from", default=None, help="folder of a trained adversary: skip the first stage, keep its weights")
     add("--fresh-particles", action="store_true", help="with --start-from: begin both recognition networks afresh")
     add("--output", type=Path, required=True, help="folder for model, card, metrics, curve and training state")

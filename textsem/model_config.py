@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 from torch import nn
 
+from textsem.decoders.language_model import LanguageModelDecoder, LanguageModelDecoderConfig
 from textsem.decoders.transpose_cnn import TransposeCNNDecoder, TransposeCNNDecoderConfig
 from textsem.encoders.cnn import CNNEncoder, CNNEncoderConfig
 from textsem.latent.particles import ParticleConfig
@@ -12,11 +13,12 @@ from textsem.latent.particles import ParticleConfig
 __all__ = ["DECODERS", "ENCODERS", "DecoderConfig", "EncoderConfig", "TextAdversaryConfig"]
 
 EncoderConfig = CNNEncoderConfig
-DecoderConfig = TransposeCNNDecoderConfig
+DecoderConfig = LanguageModelDecoderConfig | TransposeCNNDecoderConfig
 
 # Names in a saved file, and what they rebuild: a class and its config.
 ENCODERS: dict[str, tuple[type[nn.Module], type[EncoderConfig]]] = {"cnn": (CNNEncoder, CNNEncoderConfig)}
 DECODERS: dict[str, tuple[type[nn.Module], type[DecoderConfig]]] = {
+    "language_model": (LanguageModelDecoder, LanguageModelDecoderConfig),
     "transpose_cnn": (TransposeCNNDecoder, TransposeCNNDecoderConfig),
 }
 

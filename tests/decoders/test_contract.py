@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import nn
 
+from textsem.decoders.language_model import LanguageModelDecoder, LanguageModelDecoderConfig
 from textsem.decoders.transpose_cnn import TransposeCNNDecoder, TransposeCNNDecoderConfig
 from textsem.latent.initialisation import draw_layers, materialise
 from textsem.protocols import Decoder, GenerationConfig
@@ -18,6 +19,9 @@ TABLE = nn.functional.normalize(torch.randn(VOCAB, EMBEDDING, generator=torch.Ge
 STRATEGIES = [GenerationConfig(), GenerationConfig("sampling", temperature=0.7), GenerationConfig("beam", num_beams=3)]
 
 DECODERS: dict[str, Callable[[], nn.Module]] = {
+    "language model": lambda: LanguageModelDecoder(
+        LanguageModelDecoderConfig(LATENT, LENGTH, EMBEDDING, hidden_dim=8, num_heads=2, feedforward_dim=10)
+    ),
     "transpose cnn": lambda: TransposeCNNDecoder(TransposeCNNDecoderConfig(LATENT, LENGTH, EMBEDDING, channels=8)),
     "transpose cnn of Table 10": lambda: TransposeCNNDecoder(
         TransposeCNNDecoderConfig(LATENT, LENGTH, EMBEDDING, channels=8, num_layers=3, kernel_size=5, has_norm=False)

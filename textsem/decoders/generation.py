@@ -149,7 +149,7 @@ def _beam_search(decoder: StepwiseDecoder, codes: Tensor, table: Tensor, *, scal
         vectors, state = decoder.advance(state, words, table)
         step = (scale * vectors @ table[END_ID:].T).log_softmax(dim=-1).unflatten(0, (B, K))
         # A finished sentence goes on in one way only, at no cost.
-        stays = torch.full_like(step[0, 0], -torch.inf)
+        stays = step.new_full(step.shape[-1:], -torch.inf)
         stays[0] = 0.0
         step = torch.where(is_finished[..., None], stays, step)
         scores, best = (scores[..., None] + step).flatten(1).topk(K, dim=-1)

@@ -58,6 +58,8 @@ class LanguageModelDecoder(nn.Module):
         config: Shape of the decoder.
     """
 
+    is_autoregressive = True
+
     def __init__(self, config: LanguageModelDecoderConfig) -> None:
         super().__init__()
         self.config = config

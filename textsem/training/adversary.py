@@ -156,7 +156,7 @@ class AdversaryRun:
         phase = self.phase(step)
         self._set_rates(step, phase)
         batch = self._batch(step, phase)
-        problem = self._problem(self._words(batch.ids))
+        problem = self._problem(self._words(batch.ids), phase)
         learner = self.learner
         if phase == "reconstruction":
             learner = replace(learner, config=replace(learner.config, num_inner_updates=1))
@@ -199,9 +199,17 @@ class AdversaryRun:
         words = sample_words(ids.cpu(), self.frequencies, num_negatives=drawn, generator=self.generator)
         return words.to(self.device)
 
-    def _problem(self, words: CandidateWords) -> TextProblem:
+    def _problem(self, words: CandidateWords, phase: Phase = "reconstruction") -> TextProblem:
         term = None if self.attacker is None else self.attacker.term
-        return TextProblem(self.model, words, term, precision=self.config.precision)
+        return TextProblem(
+            self.model,
+            words,
+            term,
+            precision=self.config.precision,
+            # The attack, too, reads the words as they are: moved codes speak along the whole hypothesis.
+            word_dropout=self.config.word_dropout if phase == "reconstruction" else 0.0,
+            generator=self.generator,
+        )
 
     def _add(self, losses: Mapping[str, float]) -> None:
         sums, counts = self.progress.sums, self.progress.counts

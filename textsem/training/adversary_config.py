@@ -8,9 +8,9 @@ from textsem.encoders.cnn import CNNEncoderConfig
 from textsem.latent.configuration import LearnerConfig
 from textsem.latent.objective import FoolingLoss
 from textsem.latent.particles import ParticleConfig
-from textsem.model_config import TextAdversaryConfig
+from textsem.model_config import DECODERS, TextAdversaryConfig
 
-__all__ = ["PRESETS", "AdversaryTrainingConfig", "Preset", "preset"]
+__all__ = ["PRESETS", "AdversaryTrainingConfig", "Preset", "preset", "with_decoder"]
 
 
 @dataclass(frozen=True)
@@ -23,8 +23,10 @@ class AdversaryTrainingConfig:
         adversarial_steps: Batches of the third: the whole of Algorithm 2 against a target.
         batch_size: Sentences a batch of the first stage.
         pair_batch_size: Pairs a batch of the other two (64 in Table 10).
-        embeddings: Start of the word vectors: ``cooccurrence`` statistics, or ``random``.
+        embeddings: Start of the word vectors: ``cooccurrence`` statistics, ``random``, or those of an ``arae``.
         max_words: Vocabulary, special symbols apart.
+        word_dropout: Share of the words before a position that a decoder does not see in the first stage, if it writes
+            word by word.
         num_negatives: Words drawn a batch for the sampled softmax; None: all words, exact.
         learning_rate: Adam's rate in the first stage; warmed up over ``warmup_steps``, then half a cosine.
         warmup_steps: Steps of linear warm-up.
@@ -47,8 +49,9 @@ class AdversaryTrainingConfig:
     adversarial_steps: int = 600
     batch_size: int = 128
     pair_batch_size: int = 64
-    embeddings: Literal["cooccurrence", "random"] = "cooccurrence"
+    embeddings: Literal["cooccurrence", "random", "arae"] = "cooccurrence"
     max_words: int = 11_000
+    word_dropout: float = 0.3
     num_negatives: int | None = 1024
     learning_rate: float = 1e-3
     warmup_steps: int = 200
@@ -130,6 +133,21 @@ PRESETS: dict[str, Preset] = {
         ),
     ),
 }
+
+
+def with_decoder(model: TextAdversaryConfig, name: str) -> TextAdversaryConfig:
+    """Return the shapes of an adversary with another decoder, in that decoder's usual size.
+
+    Raises:
+        ValueError: If there is no such decoder, or its size is that of a pretrained model.
+    """
+    if name == model.decoder_name:
+        return model
+    if name not in DECODERS:
+        raise ValueError(f"expected a decoder among {sorted(DECODERS)}, got {name!r}")
+    old = model.decoder
+    config = DECODERS[name][1](old.latent_dim, old.length, old.embedding_dim)
+    return replace(model, decoder_name=name, decoder=config)
 
 
 def preset(name: str) -> Preset:

@@ -20,7 +20,7 @@ from textsem.targets.metering import MeteredTarget
 from textsem.text.tokenization import tokenize
 from textsem.text.vocabulary import Vocabulary
 from textsem.training.adversary import AdversaryRun, build_adversary, train_adversary
-from textsem.training.adversary_config import AdversaryTrainingConfig, preset
+from textsem.training.adversary_config import AdversaryTrainingConfig, preset, with_decoder
 from textsem.training.adversary_report import file_name, write_adversary_card, write_adversary_curve
 from textsem.training.attacker import Attacker
 from textsem.training.target_report import write_metrics
@@ -43,6 +43,7 @@ class AdversaryJob:
     preset: str
     target: str
     keeper: str | None
+    decoder: str | None
     access: Access
     gradient: str | None
     start_from: str | None
@@ -142,7 +143,9 @@ def _without_held_out(pairs: NliData, held_out: Sequence[NliData]) -> NliData:
 def _model(job: AdversaryJob, sentences: Sequence[str], config: AdversaryTrainingConfig) -> TextAdversary:
     num_particles = config.learner.num_particles
     if not job.start_from:
-        return build_adversary(sentences, replace(preset(job.preset).model, num_particles=num_particles), config)
+        shape = replace(preset(job.preset).model, num_particles=num_particles)
+        shape = shape if job.decoder is None else with_decoder(shape, job.decoder)
+        return build_adversary(sentences, shape, config)
     model = TextAdversary.from_pretrained(job.start_from).train()
     model.config = replace(model.config, num_particles=num_particles)
     model.resize_bank(preset(job.preset).model.bank_size)

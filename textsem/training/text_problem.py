@@ -187,7 +187,7 @@ class TextProblem:
 
     def _seen(self, ids: Tensor) -> Tensor:
         """Return ids with a share of them replaced by the unknown word."""
-        if not self.word_dropout:
+        if not self.word_dropout or not self.model.decoder.is_autoregressive:
             return ids
         is_hidden = torch.rand(ids.shape, generator=self.generator).to(ids.device) < self.word_dropout
         return torch.where(is_hidden, UNKNOWN_ID, ids)
