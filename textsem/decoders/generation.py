@@ -138,7 +138,7 @@ def _beam_search(decoder: StepwiseDecoder, codes: Tensor, table: Tensor, *, scal
 
     Longer sentences are not favoured: the length is part of what the code says.
     """
-    B, K, L = len(codes), num_beams, decoder.length
+    B, K, L, V = len(codes), num_beams, decoder.length, len(table) - END_ID
     state = decoder.begin(codes.repeat_interleave(K, dim=0))
     words = torch.full((B * K,), START_ID, device=codes.device)
     ids = torch.full((B, K, L), PAD_ID, device=codes.device)
@@ -147,13 +147,13 @@ def _beam_search(decoder: StepwiseDecoder, codes: Tensor, table: Tensor, *, scal
     is_finished = torch.zeros(B, K, dtype=torch.bool, device=codes.device)
     for t in range(L):
         vectors, state = decoder.advance(state, words, table)
-        step = (scale * vectors @ table[END_ID:].T).log_softmax(dim=-1).unflatten(0, (B, K))
+        step = (scale * vectors @ table[END_ID:].T).log_softmax(dim=-1).reshape(B, K, V)
         # A finished sentence goes on in one way only, at no cost.
         stays = step.new_full(step.shape[-1:], -torch.inf)
         stays[0] = 0.0
         step = torch.where(is_finished[..., None], stays, step)
         scores, best = (scores[..., None] + step).flatten(1).topk(K, dim=-1)
-        beam, word = best // step.shape[-1], END_ID + best % step.shape[-1]
+        beam, word = best // V, END_ID + best % V
         ids = ids.gather(1, beam[..., None].expand(-1, -1, L))
         ids[..., t] = word
         is_finished = is_finished.gather(1, beam) | (word == END_ID)
