@@ -55,9 +55,9 @@ def chain_of(rows: dict[int, dict[int, float]], length: int) -> Chain:
     return Chain(logits.expand(1, VOCAB, VOCAB, VOCAB), length)
 
 
-def random_chain(num_tables: int, length: int, seed: int = 0) -> Chain:
+def random_chain(num_tables: int, length: int, seed: int = 0, spread: float = 2.0) -> Chain:
     generator = torch.Generator().manual_seed(seed)
-    return Chain(2.0 * torch.randn(num_tables, VOCAB, VOCAB, VOCAB, generator=generator), length)
+    return Chain(spread * torch.randn(num_tables, VOCAB, VOCAB, VOCAB, generator=generator), length)
 
 
 def codes(*tables: int) -> Tensor:
@@ -122,13 +122,13 @@ def test_state_goes_with_its_row() -> None:
 
 
 def is_as_likely(share: Tensor, probability: Tensor, num_draws: int) -> bool:
-    """Within 4 standard errors; over the 60 shares that are compared, all of them in 99.6% of seeds."""
+    """Within 4 standard errors; all of the 56 shares that are compared here, for 99.6% of seeds."""
     return bool(((share - probability).abs() <= 4 * (probability * (1 - probability) / num_draws).sqrt()).all())
 
 
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 3.0])
 def test_sampled_words_are_as_frequent_as_the_softmax_says(temperature: float) -> None:
-    chain = random_chain(1, length=2)
+    chain = random_chain(1, length=2, spread=0.5)
     config = GenerationConfig("sampling", temperature=temperature)
     drawn = write(chain, torch.zeros(8_000, 1), config, seed=1)
     first = (chain.logits[0, START_ID, START_ID, END_ID:] / temperature).softmax(dim=-1)
