@@ -21,6 +21,8 @@ FLOORS = {
     "decoders": 2,
     "targets": 2,
     "constraints": 2,
+    "arae_networks": 2,
+    "arae": 3,
     "model": 3,
     "model_config": 2.5,  # between its parts and the model
     "attacks": 4,

@@ -58,6 +58,8 @@ class ARAEDecoder(nn.Module):
         config: Shape of the decoder.
     """
 
+    is_autoregressive = True
+
     def __init__(self, config: ARAEDecoderConfig) -> None:
         super().__init__()
         self.config = config

@@ -2,36 +2,15 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from itertools import pairwise
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
-from textsem.latent.initialisation import draw_layers, materialise
+from textsem.arae_networks import Inverter, InverterConfig
+from textsem.latent.initialisation import draw_layers
 
 __all__ = ["Inverter", "InverterConfig", "InverterTrainingConfig", "inverter_loss", "train_inverter"]
-
-
-@dataclass(frozen=True)
-class InverterConfig:
-    """Shape of an ``Inverter``; the default is that of Zhao et al. for text, 300-300-300-100.
-
-    Args:
-        code_dim: Width of a code.
-        hidden: Hidden layers.
-        noise_dim: Width of the generator's noise.
-    """
-
-    code_dim: int = 300
-    hidden: tuple[int, ...] = (300, 300)
-    noise_dim: int = 100
-
-    def __post_init__(self) -> None:
-        """Check the sizes; a list of hidden sizes, as JSON gives it, becomes a tuple."""
-        object.__setattr__(self, "hidden", tuple(self.hidden))
-        if min(self.code_dim, *self.hidden, self.noise_dim) < 1:
-            raise ValueError(f"expected sizes >= 1, got {self}")
 
 
 @dataclass(frozen=True)
@@ -63,32 +42,6 @@ class InverterTrainingConfig:
             raise ValueError(f"expected learning_rate > 0, got {self.learning_rate}")
         if not 0 <= self.noise_share <= 1:
             raise ValueError(f"expected noise_share from 0 to 1, got {self.noise_share}")
-
-
-class Inverter(nn.Module):
-    """I: a multilayer perceptron from codes to noise, leaky ReLU between its layers.
-
-    The constructor draws nothing: weights are zero until ``train_inverter`` or a file fills them.
-
-    Args:
-        config: Shape.
-    """
-
-    def __init__(self, config: InverterConfig) -> None:
-        super().__init__()
-        self.config = config
-        sizes = (config.code_dim, *config.hidden, config.noise_dim)
-        with torch.device("meta"):
-            layers = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(sizes))
-        self.layers = materialise(layers)
-
-    def forward(self, codes: Tensor) -> Tensor:
-        """Return noise [batch, noise] for ``codes`` [batch, code]."""
-        *hidden, last = self.layers
-        for layer in hidden:
-            codes = F.leaky_relu(layer(codes), negative_slope=0.2)
-        noise: Tensor = last(codes)
-        return noise
 
 
 def inverter_loss(
