@@ -16,6 +16,8 @@ from textsem.training.adversary_config import PRESETS
 from textsem.training.adversary_report import file_name
 from textsem.training.adversary_run import AdversaryJob, run_adversary_job
 
+DECODER_NAMES = ("arae", "language_model", "pretrained", "transpose_cnn")
+
 
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
@@ -36,7 +38,10 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     add("--keeper", default=None, help="classifier that has to keep the label while the target changes its mind")
     add("--access", choices=("score", "label", "gradient"), default="score", help="default: %(default)s")
     add("--gradient", choices=("surrogate", "evolution", "target"), default=None, help="where Eq. 6's gradient is from")
-    add("--decoder", default=None, help="transpose_cnn, language_model or arae (default: the preset's, transpose_cnn)")
+    add("--decoder", choices=DECODER_NAMES, default=None, help="what writes sentences (default: transpose_cnn)")
+    add("--encoder", choices=("cnn", "arae"), default="cnn", help="feature extractor (default: %(default)s)")
+    add("--arae", default=None, help="folder of scripts/train_arae.py, for its embeddings, encoder or decoder")
+    add("--language-model", default=None, help="folder or hub id of the model that --decoder pretrained conditions")
     add("--start-from", default=None, help="folder of a trained adversary: skip the first stage, keep its weights")
     add("--fresh-particles", action="store_true", help="with --start-from: begin both recognition networks afresh")
     add("--output", type=Path, required=True, help="folder for model, card, metrics, curve and training state")
@@ -45,7 +50,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     add("--adversarial-steps", type=int, default=None, help="batches of the third stage")
     add("--num-particles", type=int, default=None, help="M (default: the preset's)")
     add("--code-noise", type=float, default=None, help="longest noise on codes in training, share of their length")
-    add("--embeddings", choices=("cooccurrence", "random"), default=None, help="start of the word vectors")
+    add("--embeddings", choices=("cooccurrence", "random", "arae"), default=None, help="start of the word vectors")
     add("--seed", type=int, default=0, help="default: %(default)s")
     add("--device", default="cpu", help="default: %(default)s")
     add("--resume", action="store_true", help="go on from the training state in --output")

@@ -5,19 +5,25 @@ from typing import Any, Literal
 
 from torch import nn
 
+from textsem.decoders.arae import ARAEDecoder, ARAEDecoderConfig
 from textsem.decoders.language_model import LanguageModelDecoder, LanguageModelDecoderConfig
 from textsem.decoders.transpose_cnn import TransposeCNNDecoder, TransposeCNNDecoderConfig
 from textsem.encoders.cnn import CNNEncoder, CNNEncoderConfig
+from textsem.encoders.lstm import LSTMEncoder, LSTMEncoderConfig
 from textsem.latent.particles import ParticleConfig
 
 __all__ = ["DECODERS", "ENCODERS", "DecoderConfig", "EncoderConfig", "TextAdversaryConfig"]
 
-EncoderConfig = CNNEncoderConfig
-DecoderConfig = LanguageModelDecoderConfig | TransposeCNNDecoderConfig
+EncoderConfig = CNNEncoderConfig | LSTMEncoderConfig
+DecoderConfig = ARAEDecoderConfig | LanguageModelDecoderConfig | TransposeCNNDecoderConfig
 
 # Names in a saved file, and what they rebuild: a class and its config.
-ENCODERS: dict[str, tuple[type[nn.Module], type[EncoderConfig]]] = {"cnn": (CNNEncoder, CNNEncoderConfig)}
+ENCODERS: dict[str, tuple[type[nn.Module], type[EncoderConfig]]] = {
+    "cnn": (CNNEncoder, CNNEncoderConfig),
+    "lstm": (LSTMEncoder, LSTMEncoderConfig),
+}
 DECODERS: dict[str, tuple[type[nn.Module], type[DecoderConfig]]] = {
+    "arae": (ARAEDecoder, ARAEDecoderConfig),
     "language_model": (LanguageModelDecoder, LanguageModelDecoderConfig),
     "transpose_cnn": (TransposeCNNDecoder, TransposeCNNDecoderConfig),
 }

@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import nn
 
+from textsem.decoders.arae import ARAEDecoder, ARAEDecoderConfig
 from textsem.decoders.language_model import LanguageModelDecoder, LanguageModelDecoderConfig
 from textsem.decoders.transpose_cnn import TransposeCNNDecoder, TransposeCNNDecoderConfig
 from textsem.latent.initialisation import draw_layers, materialise
@@ -19,6 +20,12 @@ TABLE = nn.functional.normalize(torch.randn(VOCAB, EMBEDDING, generator=torch.Ge
 STRATEGIES = [GenerationConfig(), GenerationConfig("sampling", temperature=0.7), GenerationConfig("beam", num_beams=3)]
 
 DECODERS: dict[str, Callable[[], nn.Module]] = {
+    "arae": lambda: ARAEDecoder(
+        ARAEDecoderConfig(LATENT, LENGTH, EMBEDDING, hidden_dim=8, code_dim=LATENT, view_dim=4)
+    ),
+    "arae as published, codes of another width": lambda: ARAEDecoder(
+        ARAEDecoderConfig(LATENT, LENGTH, EMBEDDING, hidden_dim=8, code_dim=4, code_input="constant")
+    ),
     "language model": lambda: LanguageModelDecoder(
         LanguageModelDecoderConfig(LATENT, LENGTH, EMBEDDING, hidden_dim=8, num_heads=2, feedforward_dim=10)
     ),

@@ -14,8 +14,9 @@ from textsem.targets.loading import build_word_level_target
 from textsem.targets.metering import MeteredTarget
 from textsem.targets.word_level import WordLevelTarget
 from textsem.text.vocabulary import Vocabulary
-from textsem.training.adversary import AdversaryRun, build_adversary
+from textsem.training.adversary import AdversaryRun
 from textsem.training.adversary_config import AdversaryTrainingConfig
+from textsem.training.adversary_parts import build_adversary
 from textsem.training.attacker import Attacker
 
 NETWORK = AttentionConfig(embedding_dim=6, hidden_dim=8, num_layers=1, classifier_dim=8)

@@ -56,7 +56,7 @@ class FreeText:
 def free_words(
     model: TextAdversary, hypotheses: Sequence[str], labels: Sequence[int], *, num_particles: int, seed: int
 ) -> dict[str, list[Words]]:
-    """Decode the codes of hypotheses freely and greedily: no candidate is dropped, no word is put back.
+    """Decode the codes of hypotheses freely and greedily: whatever comes out counts.
 
         z = E_m(x),   z' = E'_m(z),   z'' as far from z as z' is, any way;   one particle m for each x (Eq. 3)
 

@@ -74,7 +74,7 @@ def attack_figures(name: str, pairs: JudgedPairs, *, judge: str, thresholds: Val
     valid = [pair for pair in flips if is_valid(*pair, judge, thresholds)]
     near = sum(result.queries <= NEAR_BUDGET for result, _ in flips)
     return {
-        **{key: value for key, value in row.items() if key not in ("attack", "pairs_per_second")},
+        **{key: value for key, value in row.items() if key != "pairs_per_second"},
         f"flips_within_{NEAR_BUDGET}": proportion(near, len(attacked), 0.95),
         "texts_of_flips": _texts(flips),
         "texts_of_valid": _texts(valid),

@@ -14,9 +14,17 @@ Module = TypeVar("Module", bound=nn.Module)
 def materialise(module: Module) -> Module:
     """Turn a module built on the meta device into one with zeros on the default device; return it.
 
-    On the meta device torch's own initialisation draws nothing from the global generator.
+    On the meta device torch's own initialisation draws nothing from the global generator.  What was built elsewhere
+    keeps its buffers, such as the frequencies of rotary positions, which no file holds, and its shared parameters.
     """
-    module.to_empty(device=torch.get_default_device())
+    device = torch.get_default_device()
+    for part in module.modules():
+        tensors = [*part.parameters(recurse=False), *part.buffers(recurse=False)]
+        if any(tensor.is_meta for tensor in tensors):
+            part.to_empty(device=device, recurse=False)
+            for buffer in part.buffers(recurse=False):
+                buffer.zero_()
+    module.to(device)
     with torch.no_grad():
         for parameter in module.parameters():
             parameter.zero_()

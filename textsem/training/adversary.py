@@ -3,7 +3,6 @@
 import logging
 import math
 import time
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -17,11 +16,7 @@ from textsem.latent.learner import Learner, train_batch
 from textsem.latent.problem import Phase
 from textsem.latent.state import state_from_tensors, state_to_tensors
 from textsem.model import TextAdversary
-from textsem.model_config import TextAdversaryConfig
-from textsem.text.embeddings import cooccurrence_embeddings, random_embeddings
-from textsem.text.ngram import TrigramLanguageModel
-from textsem.text.tokenization import tokenize
-from textsem.text.vocabulary import PAD_ID, START_ID, Vocabulary
+from textsem.text.vocabulary import PAD_ID, START_ID
 from textsem.training.adversary_config import AdversaryTrainingConfig
 from textsem.training.adversary_data import batch_rows, digest, encode_fitting
 from textsem.training.attacker import Attacker
@@ -30,27 +25,11 @@ from textsem.training.labelled_pairs import LabelledPairs
 from textsem.training.target_report import write_metrics
 from textsem.training.text_problem import CandidateWords, TextBatch, TextProblem, all_words, sample_words
 
-__all__ = ["AdversaryRun", "build_adversary", "train_adversary"]
+__all__ = ["AdversaryRun", "train_adversary"]
 
 _LOGGER = logging.getLogger(__name__)
 NEGATIVE_POWER = 0.5  # flattens word frequencies for the sampled softmax: rare words must be told apart too
 FINAL_RATE = 0.05  # share of the learning rate that the cosine ends on
-
-
-def build_adversary(
-    sentences: Sequence[str], model_config: TextAdversaryConfig, config: AdversaryTrainingConfig
-) -> TextAdversary:
-    """Make vocabulary, trigram and first weights from unlabelled sentences."""
-    words = [tokenize(sentence).words for sentence in sentences]
-    vocabulary = Vocabulary.from_counts(Counter(word for row in words for word in row), config.max_words)
-    generator = torch.Generator().manual_seed(config.seed)
-    dim = model_config.encoder.embedding_dim
-    if config.embeddings == "random":
-        table = random_embeddings(vocabulary.size, dim, generator=generator)
-    else:
-        table = cooccurrence_embeddings(words, vocabulary=vocabulary, dim=dim, generator=generator)
-    language_model = TrigramLanguageModel.fit(words, vocabulary=vocabulary)
-    return TextAdversary(model_config, vocabulary, language_model).initialise(table, generator)
 
 
 @dataclass

@@ -19,8 +19,9 @@ from textsem.targets.loading import build_word_level_target, load_target
 from textsem.targets.metering import MeteredTarget
 from textsem.text.tokenization import tokenize
 from textsem.text.vocabulary import Vocabulary
-from textsem.training.adversary import AdversaryRun, build_adversary, train_adversary
-from textsem.training.adversary_config import AdversaryTrainingConfig, preset, with_decoder
+from textsem.training.adversary import AdversaryRun, train_adversary
+from textsem.training.adversary_config import AdversaryTrainingConfig, preset
+from textsem.training.adversary_parts import Parts, build_adversary
 from textsem.training.adversary_report import file_name, write_adversary_card, write_adversary_curve
 from textsem.training.attacker import Attacker
 from textsem.training.target_report import write_metrics
@@ -44,6 +45,9 @@ class AdversaryJob:
     target: str
     keeper: str | None
     decoder: str | None
+    encoder: str
+    arae: str | None
+    language_model: str | None
     access: Access
     gradient: str | None
     start_from: str | None
@@ -144,8 +148,8 @@ def _model(job: AdversaryJob, sentences: Sequence[str], config: AdversaryTrainin
     num_particles = config.learner.num_particles
     if not job.start_from:
         shape = replace(preset(job.preset).model, num_particles=num_particles)
-        shape = shape if job.decoder is None else with_decoder(shape, job.decoder)
-        return build_adversary(sentences, shape, config)
+        parts = Parts(job.decoder, job.arae, job.encoder == "arae", job.language_model)
+        return build_adversary(sentences, shape, config, parts)
     model = TextAdversary.from_pretrained(job.start_from).train()
     model.config = replace(model.config, num_particles=num_particles)
     model.resize_bank(preset(job.preset).model.bank_size)

@@ -27,7 +27,7 @@ from textsem.training.checkpoint import load_training_state, save_training_state
 from textsem.training.target_report import write_metrics
 from textsem.training.text_problem import CandidateWords, all_words, sample_words
 
-__all__ = ["ARAERun", "build_arae", "is_better"]
+__all__ = ["ARAERun", "build_arae", "is_better", "train_arae"]
 
 _LOGGER = logging.getLogger(__name__)
 NEGATIVE_POWER = 0.5  # flattens word frequencies for the sampled softmax, as in the adversary's training
@@ -302,3 +302,27 @@ class ARAERun:
 
     def _modules(self) -> dict[str, nn.Module]:
         return {"model": self.model, "best": self.best}
+
+
+def train_arae(
+    run: ARAERun, *, is_resumed: bool = False, watch_every: int = 1000, max_minutes: float | None = None
+) -> ARAE:
+    """Run the schedule and return the best weights, in evaluation mode.
+
+    Args:
+        run: Model, data and settings.
+        is_resumed: Go on from the state in the run's folder.
+        watch_every: Batches between two watches, after each of which the state is saved.
+        max_minutes: Stop after the batch that passes this time; resuming goes on exactly.
+
+    Raises:
+        ValueError: If ``watch_every`` is not positive, or there is no state of these settings to resume.
+        FloatingPointError: If a loss is not finite.
+    """
+    if watch_every < 1:
+        raise ValueError(f"expected watch_every of at least 1, got {watch_every}")
+    if is_resumed:
+        run.resume()
+    if not run.train(watch_every=watch_every, max_minutes=max_minutes):
+        _LOGGER.warning("time is up after %d of %d batches", run.progress.step, run.config.num_steps)
+    return run.best.eval()

@@ -151,6 +151,8 @@ class TextProblem:
         decoder = [*self.model.decoder.parameters(), self.model.log_scale]
         if self.train_embeddings:
             decoder.append(self.model.embedding)
+        # What is frozen, such as a pretrained language model, is nobody's to train.
+        decoder = [parameter for parameter in decoder if parameter.requires_grad]
         groups = {"extractor": list(self.model.encoder.parameters()), "decoder": decoder}
         if self.model.config.perturbation_condition == "label":
             groups["condition"] = [self.model.label_shift]

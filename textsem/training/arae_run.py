@@ -1,0 +1,116 @@
+"""From the options of ``scripts/train_arae.py`` to a folder with a trained ARAE, its card and its samples."""
+
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+
+from textsem.arae import ARAE, ARAEConfig
+from textsem.arae_networks import InverterConfig
+from textsem.data.nli import load_nli
+from textsem.data.sentences import comparable, load_sentences
+from textsem.text.tokenization import tokenize
+from textsem.training.arae import ARAERun, build_arae, train_arae
+from textsem.training.arae_config import ARAETrainingConfig, arae_preset, with_encoder
+from textsem.training.arae_report import file_names, write_arae_card, write_arae_curve, write_samples
+from textsem.training.inverter import InverterTrainingConfig, train_inverter
+from textsem.training.target_report import write_metrics
+
+__all__ = ["ARAEJob", "run_arae_job"]
+
+INVERTED_CODES = 20_000  # training sentences whose codes the inverter learns from
+ENCODED_ROWS = 256
+
+
+@dataclass(frozen=True)
+class ARAEJob:
+    """The options of ``scripts/train_arae.py``, one field each; None leaves the preset's value."""
+
+    data: str | None
+    split: str
+    limit: int
+    sentences: list[str]
+    held_out: list[str]
+    preset: str
+    encoder: str | None
+    embeddings: Literal["cooccurrence", "random"] | None
+    steps: int | None
+    output: Path
+    seed: int
+    device: str
+    resume: bool
+    max_minutes: float | None
+    watch_every: int
+    inverter_steps: int
+    machine: str
+    command: str
+
+    def model_config(self) -> ARAEConfig:
+        """Return the preset's networks, with the encoder that is asked for."""
+        model = arae_preset(self.preset).model
+        return model if self.encoder is None else with_encoder(model, self.encoder)
+
+    def training_config(self) -> ARAETrainingConfig:
+        """Return the preset's settings with the given ones put in."""
+        given: dict[str, Any] = {"num_steps": self.steps, "embeddings": self.embeddings, "seed": self.seed}
+        given = {name: value for name, value in given.items() if value is not None}
+        return replace(arae_preset(self.preset).training, **given)
+
+
+def run_arae_job(job: ARAEJob) -> Path:
+    """Load, train, fit the inverter, save; return the folder.
+
+    Raises:
+        ValueError: If no held-out data is given, or data or a state to resume from do not fit.
+        FloatingPointError: If a loss is not finite.
+    """
+    if not job.held_out:
+        raise ValueError("expected held-out data for the watches, got none")
+    model_config, config = job.model_config(), job.training_config()
+    held_out = [load_nli(source, split="test") for source in job.held_out]
+    sources = [load_nli(job.data, split=job.split, limit=1).identity.source, *job.sentences]
+    sentences = load_sentences(sources, split=job.split, held_out=held_out).sentences[: job.limit or None]
+    watched = list({comparable(text): text for text in held_out[0].hypotheses if tokenize(text).words}.values())
+    model = build_arae(sentences, model_config, config).to(job.device)
+    run = ARAERun(model, sentences, watched, config, job.output)
+    best = train_arae(run, is_resumed=job.resume, watch_every=job.watch_every, max_minutes=job.max_minutes)
+    fit_inverter(best, run, num_steps=job.inverter_steps)
+    best.save_pretrained(job.output)
+    write_metrics(job.output, run.progress.metrics)
+    write_arae_curve(job.output, run.progress.metrics, run.progress.references)
+    write_samples(job.output, ARAE.from_pretrained(job.output), run.watch.watched, seed=config.seed)
+    write_arae_card(
+        job.output,
+        run.progress.metrics,
+        run.progress.best or run.progress.metrics[-1],
+        run.progress.references,
+        command=job.command,
+        machine=job.machine,
+        data={
+            "sources": file_names(sources),
+            "sentences": len(run.ids),
+            "held_out": file_names(job.held_out),
+            "held_out_sentences": len(run.watch.held_out),
+        },
+        settings={"model": asdict(model_config), "training": asdict(config)},
+        times={"training": run.progress.seconds / 60, "of it watching": run.progress.watch_seconds / 60},
+    )
+    return job.output
+
+
+@torch.no_grad()
+def _codes(model: ARAE, run: ARAERun) -> torch.Tensor:
+    order = torch.randperm(len(run.ids), generator=torch.Generator().manual_seed(run.config.seed))[:INVERTED_CODES]
+    parts = torch.split(run.ids[order], ENCODED_ROWS)
+    return torch.cat([model.encode(part.to(run.device)) for part in parts]).cpu()
+
+
+def fit_inverter(model: ARAE, run: ARAERun, *, num_steps: int) -> None:
+    """Train the inverter on codes of training sentences and put it into the model."""
+    shape = model.config.generator
+    hidden = (*shape.hidden, *shape.hidden)  # 300-300-300-100 beside a generator of 100-300-300
+    inverter = InverterConfig(shape.code_dim, hidden, shape.noise_dim)
+    settings = InverterTrainingConfig(inverter=inverter, num_steps=num_steps, seed=run.config.seed)
+    codes = _codes(model, run)
+    model.cpu().add_inverter(train_inverter(model.generator, codes, settings))
