@@ -91,7 +91,7 @@ def test_code_reaches_every_position_directly_and_through_those_before() -> None
     # What the code says to one position alone changes that position and those behind it.
     told = decoder()
     with torch.no_grad():
-        told.spread.weight.unflatten(0, (LENGTH, HIDDEN))[3] *= -1
+        told.spread.weight[3 * HIDDEN : 4 * HIDDEN] *= -1
     moved = (model(codes, ids, table()) - told(codes, ids, table())).norm(dim=-1)
     assert not moved[:, :3].any()
     assert moved[:, 3:].min() > 1e-6
@@ -154,7 +154,7 @@ def test_mixed_precision_gives_nearly_the_same_unit_vectors_in_float32() -> None
     with torch.autocast("cpu", torch.bfloat16):
         mixed = model(codes, ids, rows)
         stepped = step_by_step(model, codes, ids, rows)
-    assert mixed.dtype == torch.float32
+    assert mixed.dtype == stepped.dtype == torch.float32
     torch.testing.assert_close(mixed.norm(dim=-1), torch.ones(4, LENGTH))
     # Some ten roundings of bfloat16, 2^-9 each, of numbers around 1.
     torch.testing.assert_close(mixed, model(codes, ids, rows), atol=0.03, rtol=0)
@@ -166,7 +166,7 @@ def test_greedy_words_are_the_likeliest_under_teacher_forcing_with_them() -> Non
     ids = model.generate(codes, table(), scale=20.0, config=GenerationConfig())
     is_word = ids != PAD_ID
     assert bool((~is_word).any())
-    assert len(ids.unique()) > 4
+    assert len(torch.unique(ids)) > 4
     likeliest = END_ID + (model(codes, ids, table()) @ table()[END_ID:].T).argmax(dim=-1)
     assert torch.equal(likeliest[is_word], ids[is_word])
 
@@ -219,7 +219,7 @@ def test_sentences_are_learned_and_told_by_their_codes() -> None:
     for _ in range(60):
         logits = 12.0 * model(codes, ids, rows) @ rows.T
         optimizer.zero_grad()
-        F.cross_entropy(logits.flatten(0, 1), ids.flatten(), ignore_index=PAD_ID).backward()
+        nn.CrossEntropyLoss(ignore_index=PAD_ID)(logits.flatten(0, 1), ids.flatten()).backward()
         optimizer.step()
     for config in (GenerationConfig(), GenerationConfig("beam", num_beams=3)):
         assert torch.equal(model.generate(codes, rows, scale=12.0, config=config), ids)

@@ -88,7 +88,7 @@ class LanguageModelDecoder(nn.Module):
         What the code says to each position [rows, length, hidden], and the keys and the values of the positions so far,
         both [rows, layers, positions, hidden].
         """
-        spread = self._spread(codes)
+        spread = self._spread(codes).to(codes.dtype)
         nothing = spread.new_zeros(len(codes), self.config.num_layers, 0, self.config.hidden_dim)
         return spread, nothing, nothing
 
