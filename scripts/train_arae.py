@@ -12,8 +12,6 @@ import shlex
 import sys
 from pathlib import Path
 
-PRESETS = ("base", "paper")
-
 
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     """Read the command line."""

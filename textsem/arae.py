@@ -1,7 +1,7 @@
 """ARAE: an autoencoder of sentences with a generator of codes, trained, saved and loaded as one object."""
 
 import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -30,6 +30,8 @@ ENCODERS: dict[str, tuple[type[CNNEncoder] | type[LSTMEncoder], type[CNNEncoderC
     "lstm": (LSTMEncoder, LSTMEncoderConfig),
 }
 
+GREEDY = GenerationConfig()
+
 Json = TypeVar("Json", dict[str, Any], list[Any])
 
 
@@ -51,8 +53,8 @@ class ARAEConfig:
     encoder: CNNEncoderConfig | LSTMEncoderConfig
     decoder: ARAEDecoderConfig
     encoder_name: Literal["cnn", "lstm"] = "cnn"
-    generator: GeneratorConfig = GeneratorConfig()
-    critic: CriticConfig = CriticConfig()
+    generator: GeneratorConfig = field(default_factory=GeneratorConfig)
+    critic: CriticConfig = field(default_factory=CriticConfig)
     inverter: InverterConfig | None = None
 
     def __post_init__(self) -> None:
@@ -161,14 +163,14 @@ class ARAE(nn.Module):
 
     @torch.no_grad()
     def decode_ids(
-        self, codes: Tensor, *, config: GenerationConfig = GenerationConfig(), generator: torch.Generator | None = None
+        self, codes: Tensor, *, config: GenerationConfig = GREEDY, generator: torch.Generator | None = None
     ) -> Tensor:
         """Return the words of ``codes`` [..., code], written freely: up to the end symbol, then pads, [..., length]."""
         scale = float(self.log_scale.exp())
         return self.decoder.generate(codes, self.embedding_table(), scale=scale, config=config, generator=generator)
 
     @torch.no_grad()
-    def sample(self, num: int, generator: torch.Generator, *, config: GenerationConfig = GenerationConfig()) -> Tensor:
+    def sample(self, num: int, generator: torch.Generator, *, config: GenerationConfig = GREEDY) -> Tensor:
         """Draw noise and return the sentences that generator and decoder make of it, ids [num, length]."""
         noise = torch.randn(num, self.config.generator.noise_dim, generator=generator)
         codes = self.generator(noise.to(self.embedding))

@@ -294,9 +294,7 @@ class ARAERun:
             ValueError: If there is none, or it belongs to other settings or data; the difference is named.
         """
         generators = {"run": self.random}
-        extra = load_training_state(
-            self.folder, self._modules(), self.optimisers, generators, settings=self.settings
-        )
+        extra = load_training_state(self.folder, self._modules(), self.optimisers, generators, settings=self.settings)
         self.progress = _Progress(**extra["progress"])
         self.recent = [codes.to(self.device) for codes in extra["recent"]]
 

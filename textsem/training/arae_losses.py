@@ -55,7 +55,8 @@ def gradient_penalty(critic: Callable[[Tensor], Tensor], real: Tensor, fake: Ten
     """
     between = (share[:, None] * real + (1 - share[:, None]) * fake).detach().requires_grad_()
     (slope,) = torch.autograd.grad(critic(between).sum(), between, create_graph=True)
-    return (slope.norm(dim=-1) - 1).square().mean()
+    penalty: Tensor = (slope.norm(dim=-1) - 1).square().mean()
+    return penalty
 
 
 def critic_loss(
