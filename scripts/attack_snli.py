@@ -38,7 +38,17 @@ def parse_options(arguments: Sequence[str] | None = None) -> dict[str, Any]:
     add("--max-edits", type=int, help="most words that may change (default: 3)")
     add("--num-candidates", type=int, help="candidates drawn for one pair, before any filter (default: 120)")
     add("--goal", choices=["valid", "flip"], help="what is looked for: valid successes, or any flip (default: valid)")
-    add("--decoding", choices=["mixture", "single"], help="codes together propose edits, or each is a sentence")
+    add(
+        "--decoder",
+        choices=["arae", "language_model", "pretrained", "transpose_cnn"],
+        help="decoder that the adversary must have (default: whichever it has)",
+    )
+    add(
+        "--decoding",
+        choices=["mixture", "single", "free"],
+        help="codes together propose edits, each gives few edits, or each is a sentence as the decoder writes it",
+    )
+    add("--generation", choices=["greedy", "sampling", "beam"], help="words of --decoding free (default: greedy)")
     add("--filter-model", metavar="NAME", help="NLI model that must keep the label: bundled, none, folder or hub id")
     add("--margin-centre", type=float, help="how far ahead it should put the label, nats (default: 0.25)")
     add("--margin-width", type=float, help="largest distance from that (default: 1.25)")

@@ -4,11 +4,13 @@ from dataclasses import replace
 
 import torch
 
+from textsem.decoders.arae import ARAEDecoderConfig
+from textsem.decoders.language_model import LanguageModelDecoderConfig
 from textsem.decoders.transpose_cnn import TransposeCNNDecoderConfig
 from textsem.encoders.cnn import CNNEncoderConfig
 from textsem.latent.particles import ParticleConfig
 from textsem.model import TextAdversary
-from textsem.model_config import TextAdversaryConfig
+from textsem.model_config import DecoderConfig, TextAdversaryConfig
 from textsem.text.ngram import TrigramLanguageModel
 from textsem.text.vocabulary import Vocabulary
 
@@ -43,6 +45,20 @@ def build_tiny_adversary(config: TextAdversaryConfig = TINY_CONFIG, *, has_trigr
     model.initialise(torch.randn(vocabulary.size, config.encoder.embedding_dim, generator=generator), generator)
     model.bank_features.copy_(torch.randn(model.bank_features.shape, generator=generator))
     return model.eval()
+
+
+TINY_DECODERS: dict[str, DecoderConfig] = {
+    "transpose_cnn": TINY_CONFIG.decoder,
+    "language_model": LanguageModelDecoderConfig(
+        LATENT, MAX_LENGTH + 1, EMBEDDING, hidden_dim=12, num_heads=2, feedforward_dim=16
+    ),
+    "arae": ARAEDecoderConfig(LATENT, MAX_LENGTH + 1, EMBEDDING, hidden_dim=12, code_dim=LATENT, view_dim=6),
+}
+
+
+def config_with_decoder(name: str) -> TextAdversaryConfig:
+    """Return the tiny shapes with another decoder, a key of ``TINY_DECODERS``."""
+    return replace(TINY_CONFIG, decoder_name=name, decoder=TINY_DECODERS[name])
 
 
 def features_config() -> TextAdversaryConfig:

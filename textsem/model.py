@@ -3,7 +3,7 @@
 import json
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import torch
 from safetensors import SafetensorError
@@ -14,7 +14,7 @@ from textsem.latent.initialisation import draw_layers, materialise
 from textsem.latent.particles import ParticleMLP
 from textsem.latent.recognition import RecognitionConfig, RecognitionNetwork
 from textsem.model_config import DECODERS, ENCODERS, TextAdversaryConfig
-from textsem.protocols import GenerationConfig
+from textsem.protocols import Decoder, GenerationConfig
 from textsem.text.labels import LABEL_NAMES
 from textsem.text.meaning import MeaningTable
 from textsem.text.ngram import TrigramLanguageModel
@@ -178,8 +178,8 @@ class TextAdversary(nn.Module):
             Ids, [..., length].
         """
         scale, table = self.log_scale.exp().item(), self.embedding_table()
-        ids: Tensor = self.decoder.generate(codes, table, scale=scale, config=config, generator=generator)
-        return ids
+        decoder = cast(Decoder, self.decoder)
+        return decoder.generate(codes, table, scale=scale, config=config, generator=generator)
 
     def save_pretrained(self, folder: str | Path, *, dtype: torch.dtype = torch.float16) -> None:
         """Write ``config.json``, ``vocabulary.json``, ``model.safetensors`` and the trigram into ``folder``."""

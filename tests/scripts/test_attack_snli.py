@@ -42,7 +42,7 @@ def test_every_option_reaches_its_field(script: ModuleType, configs: list[Attack
         "--data d --split dev --limit 0 --target t --access label --max-queries 7 --model m --candidates-from clean "
         "--output o --resume --seed 5 --device cpu --batch-size 8 --label-order contradiction neutral entailment "
         "--eps 1.5 --max-edits 2 --num-candidates 9 --particles 10 --controls one two "
-        "--judges a b --sentence-encoder e --min-similarity 0.7"
+        "--judges a b --sentence-encoder e --min-similarity 0.7 --decoder arae --decoding free --generation beam"
     )
     assert script.main(line.split()) == 0
     assert configs == [
@@ -69,6 +69,9 @@ def test_every_option_reaches_its_field(script: ModuleType, configs: list[Attack
             judges=("a", "b"),
             sentence_encoder="e",
             min_similarity=0.7,
+            decoder="arae",
+            decoding="free",
+            generation="beam",
         )
     ]
 

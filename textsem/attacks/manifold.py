@@ -13,6 +13,7 @@ from textsem.attacks.decoding import decode_few_edits
 from textsem.attacks.proposals import candidates_from_ids, reason_against
 from textsem.attacks.word_edits import EditConfig, EditProposer
 from textsem.model import TextAdversary
+from textsem.protocols import GenerationConfig
 from textsem.text.batches import encode_sentences
 from textsem.text.meaning import MeaningTable
 from textsem.text.similarity import word_mask
@@ -40,7 +41,9 @@ class ManifoldConfig:
         noise_weights: Lengths of the noise that is added to the adversarial move, in units of that move; directions
             take them in turn.  Little noise keeps to what E' learnt, much of it brings more different sentences.
         decoding: ``mixture``: the codes together propose edits of the original (`EditProposer`); ``single``: each code
-            is one candidate (`decode_few_edits`).  The clean reconstruction is always decoded as it is.
+            is one candidate (`decode_few_edits`); ``free``: each code is the sentence that the decoder writes by itself.
+            The clean reconstruction is always decoded so.
+        generation: How a decoder that runs ``free`` chooses words.
         edits: Of ``mixture``: how many codes, which edits, how they are weighed.
     """
 
@@ -53,7 +56,8 @@ class ManifoldConfig:
     max_edits: int = 3
     num_neighbours: int = 64
     noise_weights: tuple[float, ...] = (1.5, 3.0, 6.0, 12.0)
-    decoding: Literal["mixture", "single"] = "mixture"
+    decoding: Literal["mixture", "single", "free"] = "mixture"
+    generation: GenerationConfig = field(default_factory=GenerationConfig)
     edits: EditConfig = field(default_factory=EditConfig)
 
     def __post_init__(self) -> None:
@@ -65,8 +69,8 @@ class ManifoldConfig:
                 raise ValueError(f"expected {name} >= 1, got {getattr(self, name)}")
         if not 0 < self.min_scale <= self.max_scale:
             raise ValueError(f"expected 0 < min_scale <= max_scale, got {self.min_scale} and {self.max_scale}")
-        if self.decoding not in ("mixture", "single"):
-            raise ValueError(f"expected decoding mixture or single, got {self.decoding!r}")
+        if self.decoding not in ("mixture", "single", "free"):
+            raise ValueError(f"expected decoding mixture, single or free, got {self.decoding!r}")
         if not self.noise_weights or not all(weight >= 0 for weight in self.noise_weights):
             raise ValueError(f"expected noise_weights >= 0, at least one, got {self.noise_weights}")
 
@@ -125,7 +129,7 @@ class ManifoldSource:
         if is_mixture:
             decoded = self._proposer.propose(model.position_vectors(codes, ids), ids[0], num_candidates)
         else:
-            decoded = self.decode(codes, ids[0])
+            decoded = self.decode(codes, ids[0], seed)
         return candidates_from_ids(original, ids[0], decoded, vocabulary=model.vocabulary, table=self._table)
 
     def moved_codes(self, ids: Tensor, labels: Tensor, seeds: Sequence[int], num_candidates: int) -> Tensor:
@@ -137,15 +141,19 @@ class ManifoldSource:
         directions = DIRECTIONS[self.config.direction](batch)
         return move_codes(batch.of_particle(clean), directions, self._scales(num_candidates))
 
-    def decode(self, codes: Tensor, ids: Tensor) -> Tensor:
+    def decode(self, codes: Tensor, ids: Tensor, seed: int = 0) -> Tensor:
         """Return the words, ids [candidates, length], of one hypothesis' moved codes [candidates, latent].
 
         Args:
             codes: From ``moved_codes``.
             ids: The hypothesis, [length].
+            seed: Of words that are drawn.
         """
         if self.config.direction == "reconstruction":
             return self.model.decode_ids(codes)
+        if self.config.decoding == "free":
+            generator = torch.Generator().manual_seed(seed)
+            return self.model.decode_ids(codes, config=self.config.generation, generator=generator)
         vectors = self.model.position_vectors(codes, ids[None])
         return decode_few_edits(self._table, vectors, ids, self._max_edits(len(codes)))
 

@@ -62,7 +62,7 @@ def attack_snli(config: AttackSnliConfig, *, show_progress: bool = False) -> dic
         config.target, device=config.device_name(), batch_size=config.batch_size, label_order=config.label_order
     )
     target = MeteredTarget(loaded, access=config.access)
-    model = TextAdversary.from_pretrained(model_folder(config.model, BUNDLED_MODEL))
+    model = _load_adversary(config)
     codes_config = config.codes_config(model.config.num_particles)
     filters = load_filters(config.filter_config(), model)
     source = make_source(config.candidates_from, model, codes_config)
@@ -129,6 +129,17 @@ def attack_snli(config: AttackSnliConfig, *, show_progress: bool = False) -> dic
         judgements=judgements,
     )
     return summary
+
+
+def _load_adversary(config: AttackSnliConfig) -> TextAdversary:
+    model = TextAdversary.from_pretrained(model_folder(config.model, BUNDLED_MODEL))
+    found = model.config.decoder_name
+    if config.decoder not in (None, found):
+        raise ValueError(
+            f"expected an adversary with decoder {config.decoder}, got {found} in {config.model}: name the folder of one "
+            f"with --model; scripts/train_adversary.py --decoder {config.decoder} trains it"
+        )
+    return model
 
 
 def _measured(

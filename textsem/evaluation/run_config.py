@@ -9,12 +9,14 @@ from textsem.attacks.chunk import AttackConfig
 from textsem.attacks.manifold import ManifoldConfig
 from textsem.evaluation.filters import FilterConfig, PartOfSpeech, Precision
 from textsem.evaluation.judging import JuryConfig
-from textsem.protocols import Access
+from textsem.model_config import DECODERS
+from textsem.protocols import Access, GenerationConfig
 
 __all__ = ["NOT_BINDING", "AttackSnliConfig", "CandidatesFrom", "Goal"]
 
 CandidatesFrom = Literal["adversarial", "basis", "clean", "isotropic", "neighbours", "reconstruction"]
-Decoding = Literal["mixture", "single"]
+Decoding = Literal["mixture", "single", "free"]
+Generation = Literal["greedy", "sampling", "beam"]
 Goal = Literal["valid", "flip"]
 
 # What a line does not depend on: a run may be resumed with another value.
@@ -52,7 +54,9 @@ class AttackSnliConfig:
         goal: ``valid``: candidates must keep meaning, fluency and the label of a filter model before the target is
             asked.  ``flip``: only fluency is asked for, each code is decoded by itself, and the prediction has to
             change, whatever a reader would say.
+        decoder: Decoder that the adversary must have; None for whichever it has.
         decoding: See ``ManifoldConfig``; None for what the goal asks for: ``mixture`` where it is ``valid``.
+        generation: How a decoder that runs ``free`` chooses words.
         filter_model: NLI model that has to keep the label, if barely: ``auto`` for the bundled target where that is not
             the one under attack, ``none``, ``bundled``, or a folder or hub id; see ``scripts/train_filter.py``.
         margin_centre: By how much the filter model should put the label ahead, nats; candidates nearest to it are
@@ -91,7 +95,9 @@ class AttackSnliConfig:
     max_perplexity_ratio: float | None = 2.0
     num_candidates: int = 120
     goal: Goal = "valid"
+    decoder: str | None = None
     decoding: Decoding | None = None
+    generation: Generation = "greedy"
     filter_model: str = "auto"
     margin_centre: float = 0.25
     margin_width: float = 1.25
@@ -116,6 +122,8 @@ class AttackSnliConfig:
             raise ValueError(f"expected goal to be one of {', '.join(get_args(Goal))}, got {self.goal!r}")
         if self.decoding is not None and self.decoding not in get_args(Decoding):
             raise ValueError(f"expected decoding to be one of {', '.join(get_args(Decoding))}, got {self.decoding!r}")
+        if self.decoder is not None and self.decoder not in DECODERS:
+            raise ValueError(f"expected decoder to be one of {', '.join(sorted(DECODERS))}, got {self.decoder!r}")
         if self.part_of_speech not in get_args(PartOfSpeech):
             names = ", ".join(get_args(PartOfSpeech))
             raise ValueError(f"expected part_of_speech to be one of {names}, got {self.part_of_speech!r}")
@@ -133,7 +141,12 @@ class AttackSnliConfig:
     def codes_config(self, num_particles: int) -> ManifoldConfig:
         """Return how codes are moved and decoded, given the adversary's number of particles."""
         decoding: Decoding = self.decoding or ("mixture" if self.goal == "valid" else "single")
-        return ManifoldConfig(num_particles=self.num_particles or num_particles, seed=self.seed, decoding=decoding)
+        return ManifoldConfig(
+            num_particles=self.num_particles or num_particles,
+            seed=self.seed,
+            decoding=decoding,
+            generation=GenerationConfig(self.generation),
+        )
 
     def filter_config(self) -> FilterConfig:
         """Return what a candidate must meet."""

@@ -1,0 +1,172 @@
+"""Adversaries around each decoder and with parts of an ARAE: what is taken over, and that they train and come back."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.builders import EMBEDDING, LATENT, MAX_LENGTH, TINY_DECODERS
+from tests.training.toys import CONFIG, PAIRS, SENTENCES, SHAPE, WORDS, build_attacker
+from textsem.arae import ARAE, ARAEConfig
+from textsem.arae_networks import CriticConfig, GeneratorConfig
+from textsem.decoders.arae import ARAEDecoderConfig
+from textsem.encoders.lstm import LSTMEncoderConfig
+from textsem.model import TextAdversary
+from textsem.text.vocabulary import UNKNOWN_ID, Vocabulary
+from textsem.training.adversary import AdversaryRun, train_adversary
+from textsem.training.adversary_config import preset, with_decoder
+from textsem.training.adversary_parts import Parts, build_adversary
+from textsem.training.text_problem import TextBatch, TextProblem, all_words
+
+ARAE_CODE = 10
+
+
+def run_with(folder: Path, name: str) -> AdversaryRun:
+    shape = replace(SHAPE, num_particles=3, decoder_name=name, decoder=TINY_DECODERS[name])
+    model = build_adversary(SENTENCES, shape, CONFIG)
+    return AdversaryRun(model, SENTENCES, PAIRS, CONFIG, folder, attacker=build_attacker(model, CONFIG))
+
+
+@pytest.fixture
+def arae_folder(tmp_path: Path) -> Path:
+    """Save a small ARAE whose words are in another order than those of the corpus."""
+    length = MAX_LENGTH + 1
+    config = ARAEConfig(
+        max_length=MAX_LENGTH,
+        encoder=LSTMEncoderConfig(length, EMBEDDING, hidden_dim=9, feature_dim=ARAE_CODE),
+        decoder=ARAEDecoderConfig(ARAE_CODE, length, EMBEDDING, hidden_dim=9, code_dim=ARAE_CODE, view_dim=4),
+        encoder_name="lstm",
+        generator=GeneratorConfig(noise_dim=4, hidden=(8,), code_dim=ARAE_CODE),
+        critic=CriticConfig(code_dim=ARAE_CODE, hidden=(8,)),
+    )
+    generator = torch.Generator().manual_seed(5)
+    vocabulary = Vocabulary(sorted(WORDS))
+    arae = ARAE(config, vocabulary).initialise(torch.randn(len(WORDS) + 4, EMBEDDING, generator=generator), generator)
+    with torch.no_grad():
+        arae.log_scale.fill_(1.5)
+    arae.save_pretrained(tmp_path / "arae", dtype=torch.float32)
+    return tmp_path / "arae"
+
+
+@pytest.mark.parametrize("name", TINY_DECODERS)
+def test_all_stages_train_every_decoder_and_it_comes_back(name: str, tmp_path: Path) -> None:
+    run = run_with(tmp_path, name)
+    before = {key: value.clone() for key, value in run.model.decoder.state_dict().items()}
+    model = train_adversary(run)
+    assert all(not torch.equal(value, before[key]) for key, value in model.decoder.state_dict().items())
+    assert {line["phase"] for line in run.progress.metrics} == {"adversarial"}
+    model.save_pretrained(tmp_path / "model", dtype=torch.float32)
+    loaded = TextAdversary.from_pretrained(tmp_path / "model")
+    assert loaded.config == model.config
+    codes = torch.randn(3, LATENT, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(loaded.decode_ids(codes), model.decode_ids(codes))
+    ids = run.ids[:1]
+    assert torch.equal(loaded.position_vectors(codes, ids), model.position_vectors(codes, ids))
+
+
+@pytest.mark.parametrize("name", ["language_model", "arae"])
+def test_interrupted_run_of_a_decoder_with_word_dropout_goes_on_exactly(name: str, tmp_path: Path) -> None:
+    whole = train_adversary(run_with(tmp_path / "whole", name))
+    train_adversary(run_with(tmp_path / "cut", name), max_minutes=0.0)
+    resumed = run_with(tmp_path / "cut", name)
+    train_adversary(resumed, is_resumed=True)
+    for key, value in whole.state_dict().items():
+        assert torch.equal(value, resumed.model.state_dict()[key]), key
+
+
+def test_first_stage_learns_with_every_decoder(tmp_path: Path) -> None:
+    config = replace(CONFIG, reconstruction_steps=60, manifold_steps=0, adversarial_steps=0, learning_rate=1e-2)
+    for name in TINY_DECODERS:
+        shape = replace(SHAPE, num_particles=3, decoder_name=name, decoder=TINY_DECODERS[name])
+        model = build_adversary(SENTENCES, shape, config)
+        run = AdversaryRun(model, SENTENCES, PAIRS, config, tmp_path / name, attacker=None)
+        losses = [run.step(step)["reconstruction"] for step in range(60)]
+        assert sum(losses[-5:]) < 0.8 * sum(losses[:5]), name
+
+
+def test_word_dropout_hides_its_share_of_the_words_from_autoregressive_decoders_alone() -> None:
+    seen: list[torch.Tensor] = []
+    for name in TINY_DECODERS:
+        shape = replace(SHAPE, decoder_name=name, decoder=TINY_DECODERS[name])
+        model = build_adversary(SENTENCES, shape, CONFIG)
+        model.position_vectors = (  # type: ignore[method-assign]
+            lambda codes, ids: (seen.append(ids), torch.zeros(*codes.shape[:-1], MAX_LENGTH + 1, EMBEDDING))[1]
+        )
+        generator = torch.Generator().manual_seed(0)
+        words = all_words(model.vocabulary.size)
+        problem = TextProblem(model, words, word_dropout=0.25, generator=generator)
+        ids = torch.full((2000, MAX_LENGTH + 1), 5)
+        problem.reconstruction(problem.decode(torch.zeros(2000, LATENT)), TextBatch(ids))
+        is_hidden = seen[-1] == UNKNOWN_ID
+        if name == "transpose_cnn":
+            assert not is_hidden.any()
+        else:
+            assert is_hidden.float().mean() == pytest.approx(0.25, abs=0.015)
+    with pytest.raises(ValueError, match="generator"):
+        TextProblem(model, words, word_dropout=0.25)
+
+
+def test_parts_of_an_arae_are_its_own(arae_folder: Path) -> None:
+    arae = ARAE.from_pretrained(arae_folder)
+    config = replace(CONFIG, embeddings="arae")
+    model = build_adversary(SENTENCES, SHAPE, config, Parts("arae", str(arae_folder), has_arae_encoder=True))
+    assert model.vocabulary.words == arae.vocabulary.words
+    torch.testing.assert_close(model.embedding_table(), arae.embedding_table())
+    assert model.config.encoder == arae.config.encoder
+    assert model.config.particle.in_dim == model.config.particle.out_dim == ARAE_CODE
+    ids = torch.tensor([[5, 6, 2, 0, 0, 0, 0]])
+    torch.testing.assert_close(torch.nn.functional.normalize(model.features(ids), dim=-1), arae.encode(ids))
+    codes = arae.encode(ids)
+    torch.testing.assert_close(model.position_vectors(codes, ids), arae.position_vectors(codes, ids))
+    assert model.log_scale == arae.log_scale
+    assert model.language_model is not None
+
+
+def test_embeddings_of_an_arae_serve_other_encoders_and_decoders(arae_folder: Path) -> None:
+    arae = ARAE.from_pretrained(arae_folder)
+    for decoder in (None, "language_model"):
+        parts = Parts(decoder, str(arae_folder))
+        model = build_adversary(SENTENCES, SHAPE, replace(CONFIG, embeddings="arae"), parts)
+        torch.testing.assert_close(model.embedding_table(), arae.embedding_table())
+        assert model.config.decoder_name == (decoder or "transpose_cnn")
+        assert model.config.encoder == SHAPE.encoder
+
+
+def test_decoder_of_an_arae_takes_codes_of_another_width(arae_folder: Path) -> None:
+    model = build_adversary(SENTENCES, SHAPE, CONFIG, Parts("arae", str(arae_folder)))
+    arae = ARAE.from_pretrained(arae_folder)
+    assert model.config.decoder.latent_dim == LATENT != ARAE_CODE
+    for key, value in arae.decoder.state_dict().items():
+        assert torch.equal(model.decoder.state_dict()[key], value)
+    assert model.decode_ids(torch.ones(2, LATENT)).shape == (2, MAX_LENGTH + 1)
+
+
+@pytest.mark.parametrize(
+    ("parts", "embeddings", "message"),
+    [
+        (Parts("arae"), "random", r"expected the folder of a trained ARAE \(--arae\)"),
+        (Parts(has_arae_encoder=True), "random", r"expected the folder of a trained ARAE \(--arae\)"),
+        (Parts(), "arae", r"expected the folder of a trained ARAE \(--arae\)"),
+        (Parts(arae="somewhere"), "random", r"expected embeddings, encoder or decoder to be the ARAE's"),
+        (Parts("pretrained"), "random", r"expected decoder pretrained and the folder .* got 'pretrained' and None"),
+        (Parts(language_model="gpt"), "random", r"expected decoder pretrained and .* got None and 'gpt'"),
+    ],
+)
+def test_parts_without_their_source_are_refused(parts: Parts, embeddings: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        build_adversary(SENTENCES, SHAPE, replace(CONFIG, embeddings=embeddings), parts)  # type: ignore[arg-type]
+
+
+def test_arae_of_another_length_is_refused(arae_folder: Path) -> None:
+    with pytest.raises(ValueError, match=r"expected an ARAE of max_length 16, as this preset has, got 6 in "):
+        build_adversary(SENTENCES, preset("base").model, CONFIG, Parts("arae", str(arae_folder)))
+
+
+def test_presets_take_every_decoder() -> None:
+    for name in ("arae", "language_model", "transpose_cnn"):
+        shape = with_decoder(preset("paper").model, name)
+        assert shape.decoder_name == name
+        assert (shape.decoder.latent_dim, shape.decoder.length) == (100, 11)
+    with pytest.raises(ValueError, match=r"expected a decoder among .*, got 'lstm'"):
+        with_decoder(preset("base").model, "lstm")
