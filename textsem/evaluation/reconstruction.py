@@ -13,7 +13,15 @@ from textsem.text.batches import encode_sentences
 from textsem.text.tokenization import tokenize
 from textsem.text.vocabulary import PAD_ID, UNKNOWN_ID
 
-__all__ = ["Reconstruction", "measure_reconstruction", "unseen_sentences"]
+__all__ = [
+    "Reconstruction",
+    "correct_tokens",
+    "measure_reconstruction",
+    "measured_ids",
+    "sampled_codes",
+    "share",
+    "unseen_sentences",
+]
 
 
 @dataclass(frozen=True)
@@ -62,26 +70,20 @@ def measure_reconstruction(
     Raises:
         ValueError: If ``max_words`` or ``batch_size`` is below 1.
     """
-    for name, value in (("max_words", max_words), ("batch_size", batch_size)):
-        if value is not None and value < 1:
-            raise ValueError(f"expected {name} >= 1, got {value}")
-    max_length = model.config.max_length
-    words = [tokenize(text).words for text in hypotheses]
-    taken = [row for row in words if 0 < len(row) <= max_length]
-    measured = [row for row in taken if max_words is None or len(row) <= max_words]
-    ids = encode_sentences(measured, vocabulary=model.vocabulary, max_length=max_length)
-    decoded = _reconstruct(model, ids, num_particles=num_particles, seed=seed, batch_size=batch_size)
+    ids, coverage = measured_ids(model, hypotheses, max_words=max_words)
+    codes = sampled_codes(model, ids, num_particles=num_particles, seed=seed, batch_size=batch_size)
+    decoded = model.decode_ids(codes)
 
-    is_token, is_unknown = ids != PAD_ID, ids == UNKNOWN_ID
-    is_correct = (decoded == ids) & is_token & ~is_unknown
+    is_token = ids != PAD_ID
+    is_correct = correct_tokens(decoded, ids)
     is_exact = (is_correct | ~is_token).all(dim=1)
     return Reconstruction(
-        share_of_tokens=_share(is_correct, is_token),
-        share_exact=_share(is_exact, torch.ones_like(is_exact)),
-        share_unknown=_share(is_unknown, is_token),
-        num_sentences=len(measured),
+        share_of_tokens=share(is_correct, is_token),
+        share_exact=share(is_exact, torch.ones_like(is_exact)),
+        share_unknown=share(ids == UNKNOWN_ID, is_token),
+        num_sentences=len(ids),
         num_tokens=int(is_token.sum()),
-        coverage=len(taken) / len(words) if words else None,
+        coverage=coverage,
     )
 
 
@@ -91,16 +93,52 @@ def unseen_sentences(hypotheses: Sequence[str], training_sentences: Iterable[str
     return [text for text in hypotheses if comparable(text) not in seen]
 
 
-def _reconstruct(model: TextAdversary, ids: Tensor, *, num_particles: int, seed: int, batch_size: int) -> Tensor:
-    """Return the words decoded from one draw of the mixture for each row, [batch, length]."""
+def measured_ids(
+    model: TextAdversary, hypotheses: Sequence[str], *, max_words: int | None = None
+) -> tuple[Tensor, float | None]:
+    """Return the sentences that are measured, ids [sentences, length], and the share of all that the model takes.
+
+    Raises:
+        ValueError: If ``max_words`` is below 1.
+    """
+    if max_words is not None and max_words < 1:
+        raise ValueError(f"expected max_words >= 1, got {max_words}")
+    max_length = model.config.max_length
+    words = [tokenize(text).words for text in hypotheses]
+    taken = [row for row in words if 0 < len(row) <= max_length]
+    measured = [row for row in taken if max_words is None or len(row) <= max_words]
+    ids = encode_sentences(measured, vocabulary=model.vocabulary, max_length=max_length)
+    return ids, len(taken) / len(words) if words else None
+
+
+@torch.no_grad()
+def sampled_codes(model: TextAdversary, ids: Tensor, *, num_particles: int, seed: int, batch_size: int = 256) -> Tensor:
+    """Return one draw of the mixture (Eq. 3) for each row of ``ids`` [batch, length], [batch, latent].
+
+    Args:
+        model: The adversary, in evaluation mode.
+        ids: Sentences, [batch, length].
+        num_particles: M.
+        seed: Draws the particles, and picks one for each row.
+        batch_size: Sentences encoded at a time.
+
+    Raises:
+        ValueError: If ``batch_size`` is below 1.
+    """
+    if batch_size < 1:
+        raise ValueError(f"expected batch_size >= 1, got {batch_size}")
     generator = torch.Generator().manual_seed(seed)
     theta, _ = model.draw_particles(num_particles, generator)
-    if not len(ids):
-        return ids
     codes = torch.cat([model.codes(model.features(part), theta) for part in torch.split(ids, batch_size)], dim=1)
-    return model.decode_ids(sample_mixture(codes, generator=generator)[0])
+    return sample_mixture(codes, generator=generator)[0]
 
 
-def _share(part: Tensor, whole: Tensor) -> float | None:
+def correct_tokens(decoded: Tensor, ids: Tensor) -> Tensor:
+    """Say where ``decoded`` has the very token of ``ids``, both [batch, length]; never at pads and unknown words."""
+    return (decoded == ids) & (ids != PAD_ID) & (ids != UNKNOWN_ID)
+
+
+def share(part: Tensor, whole: Tensor) -> float | None:
+    """Return how many are True in ``part`` for each True in ``whole``; None where there is none."""
     total = int(whole.sum())
     return int(part.sum()) / total if total else None
