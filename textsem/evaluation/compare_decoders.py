@@ -13,7 +13,15 @@ from textsem.evaluation.compare_tables import headline
 from textsem.evaluation.decoder_cases import TIMES_NAME, Sentences, measure_model, time_models
 from textsem.evaluation.decoder_judge import JUDGE_NAME, load_trigram
 from textsem.evaluation.decoder_page import choose_examples, write_examples
-from textsem.evaluation.decoder_runs import CONTROLS, OWN, JudgedPairs, attack_figures, compare_with, run_attacks
+from textsem.evaluation.decoder_runs import (
+    CONTROLS,
+    OWN,
+    JudgedPairs,
+    attack_figures,
+    compare_with,
+    run_attacks,
+    scoring_judge,
+)
 from textsem.evaluation.decoder_tables import to_markdown
 from textsem.evaluation.decoder_verdict import judge_claim
 from textsem.evaluation.filters import load_filters
@@ -146,6 +154,7 @@ def compare_decoders(config: CompareDecodersConfig, *, show_progress: bool = Fal
         name: {
             "folder": folders[name],
             "decoder": models[name].config.decoder_name,
+            "encoder": models[name].config.encoder_name,
             "identity": scenes[name].identity["adversary"],
             **{key: value for key, value in measured[name].items() if key != "texts"},
             "attacks": _attacks(judged[name], jury),
@@ -166,7 +175,7 @@ def compare_decoders(config: CompareDecodersConfig, *, show_progress: bool = Fal
         "data": asdict(data.identity),
         "notice": data.notice,
         "took_part": {role: one for role, one in first.identity.items() if role != "adversary"},
-        "judge": next(iter(jury.judges)),
+        "judge": scoring_judge(jury),
         "thresholds": asdict(jury.thresholds),
         "measured_by": {**jury.identity, "language_model_fitted_on": fitted_on},
         "versions": package_versions(),
@@ -191,8 +200,7 @@ def _write(
         {name: runs[OWN] for name, runs in judged.items()},
         {name: figures["texts"] for name, figures in measured.items()},
         sentences.indices,
-        judge=next(iter(jury.judges)),
-        thresholds=jury.thresholds,
+        jury,
         seed=found["settings"]["seed"],
     )
     write_examples(folder / FILE_NAMES[2], examples, found)
@@ -235,17 +243,13 @@ def _load_jury(config: CompareDecodersConfig, folder: Path, scenes: Mapping[str,
 
 def _attacks(runs: Mapping[str, JudgedPairs], jury: Jury) -> dict[str, Any]:
     """Return the figures of E' and its controls, and E' held against each control."""
-    asked = {"judge": next(iter(jury.judges)), "thresholds": jury.thresholds}
     return {
-        "rows": {name: attack_figures(name, pairs, **asked) for name, pairs in runs.items()},
-        "paired": {name: compare_with(runs[OWN], pairs, **asked) for name, pairs in runs.items() if name != OWN},
+        "rows": {name: attack_figures(name, pairs, jury) for name, pairs in runs.items()},
+        "paired": {name: compare_with(runs[OWN], pairs, jury) for name, pairs in runs.items() if name != OWN},
     }
 
 
 def _versus_first(judged: Mapping[str, Mapping[str, JudgedPairs]], name: str, jury: Jury) -> dict[str, Any] | None:
     """Return E' of a model held against E' of the first one; None for the first itself."""
     first = next(iter(judged))
-    if name == first:
-        return None
-    asked = {"judge": next(iter(jury.judges)), "thresholds": jury.thresholds}
-    return compare_with(judged[name][OWN], judged[first][OWN], **asked)
+    return None if name == first else compare_with(judged[name][OWN], judged[first][OWN], jury)

@@ -104,7 +104,8 @@ def equal_noise(codes: Tensor, moved: Tensor, noise: Tensor, *, is_spherical: bo
     """
     length = (moved - codes).norm(dim=-1, keepdim=True)
     if not is_spherical:
-        return codes + length * unit(noise)
+        straight: Tensor = codes + length * unit(noise)
+        return straight
     radius, along = codes.norm(dim=-1, keepdim=True), unit(codes)
     tangent = unit(noise - (noise * along).sum(dim=-1, keepdim=True) * along)
     # A chord of that length belongs to twice the angle whose sine is its half over the radius.

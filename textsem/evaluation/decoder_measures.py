@@ -10,9 +10,8 @@ from textsem.attacks.candidates import pair_seed
 from textsem.attacks.manifold import ManifoldConfig, ManifoldSource
 from textsem.evaluation.code_use import measure_code_use
 from textsem.evaluation.decoder_free_text import Words, sentence_features
-from textsem.evaluation.reconstruction import measure_reconstruction
+from textsem.evaluation.reconstruction import measure_reconstruction, measured_ids, sampled_codes
 from textsem.evaluation.timing import TICK, time_calls, use_threads
-from textsem.latent.posterior import sample_mixture
 from textsem.model import TextAdversary
 from textsem.text.tokenization import tokenize
 
@@ -48,7 +47,7 @@ def measure_decoder(
 
 
 def num_parameters(model: TextAdversary) -> dict[str, int]:
-    """Count the numbers that training sets: of ``all`` of the adversary, and of its ``decoder`` alone."""
+    """Count parameters, trained or frozen: ``all`` of the adversary, and those of its ``decoder`` alone."""
     return {
         "all": sum(p.numel() for p in model.parameters()),
         "decoder": sum(p.numel() for p in model.decoder.parameters()),
@@ -70,10 +69,9 @@ def reconstructed_words(
     Returns:
         The decoded words; a word outside the vocabulary is the unknown symbol.
     """
-    generator = torch.Generator().manual_seed(seed)
-    theta, _ = model.draw_particles(num_particles, generator)
-    codes = model.codes(sentence_features(model, hypotheses), theta)
-    ids = model.decode_ids(sample_mixture(codes, generator=generator)[0])
+    ids = model.decode_ids(
+        sampled_codes(model, measured_ids(model, hypotheses)[0], num_particles=num_particles, seed=seed)
+    )
     return [tuple(model.vocabulary.decode(row)) for row in ids.tolist()]
 
 

@@ -1,7 +1,7 @@
 """A page of random examples: what each adversary of a comparison makes of the same sentences."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -9,9 +9,10 @@ from typing import Any
 import torch
 
 from textsem.evaluation import formats
-from textsem.evaluation.decoder_runs import JudgedPairs
+from textsem.evaluation.decoder_runs import JudgedPairs, scoring_judge
 from textsem.evaluation.judges import Judgement
-from textsem.evaluation.validity_conditions import ValidityThresholds, failed_conditions, is_flip, was_attacked
+from textsem.evaluation.judging import Jury
+from textsem.evaluation.validity_conditions import failed_conditions, is_flip, was_attacked
 from textsem.evaluation.word_differences import WordPiece, word_differences
 from textsem.outputs import AttackResult
 
@@ -39,9 +40,9 @@ class ModelExample:
     adversarial: Sequence[WordPiece]
     adversarial_figures: Mapping[str, Any]
     result: AttackResult
-    attacked: Sequence[WordPiece] | None
-    judgement: Judgement | None
-    failed: Sequence[str]
+    attacked: Sequence[WordPiece] | None = None
+    judgement: Judgement | None = None
+    failed: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -61,9 +62,8 @@ def choose_examples(
     attacks: Mapping[str, JudgedPairs],
     texts: Mapping[str, Mapping[str, Sequence[Mapping[str, Any]]]],
     indices: Sequence[int],
+    jury: Jury,
     *,
-    judge: str,
-    thresholds: ValidityThresholds,
     seed: int,
     num_examples: int = NUM_EXAMPLES,
 ) -> list[Example]:
@@ -73,8 +73,7 @@ def choose_examples(
         attacks: Lines and judgements of each model's E'.
         texts: Free text of each model, by source, in the order of ``indices``.
         indices: Places of the pairs that every model takes.
-        judge: Whose labels count.
-        thresholds: Of validity.
+        jury: Who judged them.
         seed: Draws; nothing else chooses.
         num_examples: Most examples.
     """
@@ -89,15 +88,19 @@ def choose_examples(
         index = indices[row]
         result, judgement = lines[name][index], judged[name].get(index)
         own, moved = texts[name]["reconstruction"][row], texts[name]["adversarial"][row]
-        flipped = is_flip(result) and judgement is not None
-        return ModelExample(
+        example = ModelExample(
             reconstruction=word_differences(result.hypothesis, own["text"]),
             adversarial=word_differences(result.hypothesis, moved["text"]),
             adversarial_figures=moved,
             result=result,
-            attacked=word_differences(result.hypothesis, result.adversarial or "") if flipped else None,
-            judgement=judgement if flipped else None,
-            failed=sorted(failed_conditions(result, judgement, judge, thresholds)) if flipped and judgement else [],
+        )
+        if judgement is None or not is_flip(result):
+            return example
+        return replace(
+            example,
+            attacked=word_differences(result.hypothesis, result.adversarial or ""),
+            judgement=judgement,
+            failed=sorted(failed_conditions(result, judgement, scoring_judge(jury), jury.thresholds)),
         )
 
     return [

@@ -14,12 +14,11 @@ from textsem.evaluation.judges import JUDGEMENTS_NAME, Judgement, read_judgement
 from textsem.evaluation.judging import Jury, judge_lines
 from textsem.evaluation.results import RESULTS_NAME, read_results
 from textsem.evaluation.smoothness_sources import median_interval
-from textsem.evaluation.validity import ValidityThresholds, is_valid
-from textsem.evaluation.validity_conditions import attacked_pairs, is_flip
+from textsem.evaluation.validity_conditions import attacked_pairs, is_flip, is_valid
 from textsem.evaluation.validity_tables import proportion
 from textsem.outputs import AttackResult
 
-__all__ = ["CONTROLS", "OWN", "JudgedPairs", "attack_figures", "compare_with", "run_attacks"]
+__all__ = ["CONTROLS", "OWN", "JudgedPairs", "attack_figures", "compare_with", "run_attacks", "scoring_judge"]
 
 OWN = "ours"  # E', by the name that it has among the attacks of ``compare_attacks``
 CONTROLS = ("isotropic", "clean", "neighbours", "reconstruction")
@@ -52,14 +51,18 @@ def run_attacks(
     return found
 
 
-def attack_figures(name: str, pairs: JudgedPairs, *, judge: str, thresholds: ValidityThresholds) -> dict[str, Any]:
+def scoring_judge(jury: Jury) -> str:
+    """Return the name of the judge whose labels count."""
+    return next(iter(jury.judges))
+
+
+def attack_figures(name: str, pairs: JudgedPairs, jury: Jury) -> dict[str, Any]:
     """Return an attack's figures as plain JSON types.
 
     Args:
         name: Of the attack.
         pairs: Its lines and judgements.
-        judge: Whose labels count.
-        thresholds: Of validity.
+        jury: Who judged them.
 
     Returns:
         What ``attack_row`` says without its times; ``flips_within_20``; and, of flips and of valid successes each, the
@@ -68,6 +71,7 @@ def attack_figures(name: str, pairs: JudgedPairs, *, judge: str, thresholds: Val
     Raises:
         ValueError: If a judgement is missing, or similarity or fluency of a flip was not measured.
     """
+    judge, thresholds = scoring_judge(jury), jury.thresholds
     row = attack_row(name, *pairs, judge=judge, thresholds=thresholds, pairs_per_second=None)
     attacked = attacked_pairs(*pairs)
     flips = [pair for pair in attacked if is_flip(pair[0])]
@@ -81,9 +85,7 @@ def attack_figures(name: str, pairs: JudgedPairs, *, judge: str, thresholds: Val
     }
 
 
-def compare_with(
-    own: JudgedPairs, other: JudgedPairs, *, judge: str, thresholds: ValidityThresholds
-) -> dict[str, Any] | None:
+def compare_with(own: JudgedPairs, other: JudgedPairs, jury: Jury) -> dict[str, Any] | None:
     """Hold two attacks on the same pairs and target against each other by McNemar's exact test.
 
     Returns:
@@ -98,7 +100,7 @@ def compare_with(
     if not sides[0]:
         return None
     flips = [[is_flip(result) for result, _ in side] for side in sides]
-    valid = [[is_valid(*pair, judge, thresholds) for pair in side] for side in sides]
+    valid = [[is_valid(*pair, scoring_judge(jury), jury.thresholds) for pair in side] for side in sides]
     return {"flips": asdict(compare_paired(*flips)), "valid": asdict(compare_paired(*valid))}
 
 

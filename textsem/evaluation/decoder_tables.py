@@ -64,17 +64,18 @@ def _facts(found: Mapping[str, Any]) -> list[str]:
 def _about_models() -> list[Line]:
     return [
         ("decoder", lambda row: row["decoder"]),
+        ("encoder", lambda row: row["encoder"]),
         ("parameters", lambda row: f"{row['parameters']['all']:,}"),
         ("parameters of the decoder", lambda row: f"{row['parameters']['decoder']:,}"),
         ("**reconstruction** (free running)", lambda row: ""),
         ("tokens", lambda row: percent(row["reconstruction"]["share_of_tokens"])),
         ("sentences exact", lambda row: percent(row["reconstruction"]["share_exact"])),
         ("BLEU", lambda row: percent(row["bleu"])),
-        ("tokens, codes shuffled", lambda row: percent(row["code_use"]["share_of_tokens_shuffled"])),
+        ("tokens, codes shuffled", lambda row: _shuffled(row, "share_of_tokens_shuffled", "points_lost")),
         ("tokens, teacher forced", lambda row: percent(row["code_use"]["teacher_forced_share"])),
         (
             "tokens, teacher forced, codes shuffled",
-            lambda row: percent(row["code_use"]["teacher_forced_share_shuffled"]),
+            lambda row: _shuffled(row, "teacher_forced_share_shuffled", "teacher_forced_points_lost"),
         ),
     ]
 
@@ -88,7 +89,7 @@ def _about_source(source: str, title: str) -> list[Line]:
         (f"**{title}**", lambda row: ""),
         ("perplexity ratio, median", lambda row: _median(row["free"][source])),
         ("ratio at most 2", lambda row: percent(row["free"][source]["share_good"])),
-        ("similarity, median", lambda row: number(row["free"][source]["median_similarity"])),
+        ("similarity, median", lambda row: _ratio(row["free"][source]["median_similarity"])),
         ("words changed, median", lambda row: number(row["free"][source]["median_changed_words"])),
         *(
             [("other than not moved", lambda row: percent(row["free"][source]["share_moved"]))]
@@ -108,19 +109,13 @@ def _about_attacks(controls: Sequence[str]) -> list[Line]:
         *_about_success(OWN),
         ("perplexity ratio of flips, median", lambda row: _median(own(row)["texts_of_flips"])),
         ("perplexity ratio of valid ones, median", lambda row: _median(own(row)["texts_of_valid"])),
-        ("similarity of valid ones, median", lambda row: number(own(row)["texts_of_valid"]["median_similarity"])),
+        ("similarity of valid ones, median", lambda row: _ratio(own(row)["texts_of_valid"]["median_similarity"])),
         ("words changed of valid ones, median", lambda row: number(own(row)["texts_of_valid"]["median_changed_words"])),
         ("queries of valid ones, median", lambda row: number(own(row)["median_queries_at_valid"])),
         ("pairs too long", lambda row: number(own(row)["unsupported"])),
         ("valid, against the first model", lambda row: _paired(row["versus_first"])),
     ]
-    for control in controls:
-        lines += [
-            (f"**attack with {control}**", lambda row: ""),
-            *_about_success(control),
-            ("valid, E' against it", lambda row, control=control: _paired(row["attacks"]["paired"][control])),
-        ]
-    return lines
+    return lines + [line for control in controls for line in _about_control(control)]
 
 
 def _about_success(attack: str) -> list[Line]:
@@ -130,14 +125,26 @@ def _about_success(attack: str) -> list[Line]:
         f"valid within {NEAR_BUDGET} queries": f"valid_within_{NEAR_BUDGET}",
         "valid": "valid",
     }
-    return [(label, lambda row, key=key: _rate(row["attacks"]["rows"][attack][key])) for label, key in columns.items()]
+
+    def line(label: str, key: str) -> Line:
+        return label, lambda row: _rate(row["attacks"]["rows"][attack][key])
+
+    return [line(label, key) for label, key in columns.items()]
+
+
+def _about_control(control: str) -> list[Line]:
+    return [
+        (f"**attack with {control}**", lambda row: ""),
+        *_about_success(control),
+        ("valid, E' against it", lambda row: _paired(row["attacks"]["paired"][control])),
+    ]
 
 
 def _about_times() -> list[Line]:
     return [
         ("**processor time**, of the first model's", lambda row: ""),
-        ("a sentence decoded", lambda row: number(row["times"]["decode"])),
-        ("candidates of a hypothesis", lambda row: number(row["times"]["candidates"])),
+        ("a sentence decoded", lambda row: _ratio(row["times"]["decode"])),
+        ("candidates of a hypothesis", lambda row: _ratio(row["times"]["candidates"])),
     ]
 
 
@@ -149,16 +156,29 @@ def _notes() -> list[str]:
         "original's own; noise moves each code as far as E' does",
         "- ratios are of perplexities, new sentence to original, by one trigram for all models; an attack drops "
         "candidates by the ratio under its own model's trigram, so that those of flips and valid ones are bounded",
+        "- a trigram sees three words at a time, and a rare word in the original makes any other text look likely: the "
+        "ratio is a yardstick for many sentences, not for one",
+        "- codes shuffled: each sentence decoded from the code of another one of as many words; points lost against "
+        "the same sentences' own codes",
         "- BLEU: nltk, 1 to 4 words, smoothing 1 of Chen & Cherry 2014; unknown words never match",
         "- against: pairs won alone : pairs lost alone, with the p-value of McNemar's exact test",
         "- the judge errs too: shares of valid success are no better than it is",
     ]
 
 
+def _shuffled(row: Row, share: str, points_lost: str) -> str:
+    use = row["code_use"]
+    return DASH if use[share] is None else f"{percent(use[share])} ({use[points_lost]:.1f} points lost)"
+
+
 def _median(figures: Row) -> str:
     bounds = figures["median_ratio_interval"]
-    within = "" if bounds is None else f" ({number(bounds[0])} to {number(bounds[1])})"
-    return number(figures["median_ratio"]) + within
+    within = "" if bounds is None else f" ({_ratio(bounds[0])} to {_ratio(bounds[1])})"
+    return _ratio(figures["median_ratio"]) + within
+
+
+def _ratio(value: float | None) -> str:
+    return DASH if value is None else f"{value:.2f}"
 
 
 def _rate(rate: Mapping[str, Any]) -> str:

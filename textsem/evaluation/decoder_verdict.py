@@ -32,9 +32,10 @@ def judge_claim(rows: Mapping[str, Row]) -> dict[str, Any]:
     claim, reason = _decide(rows, best)
     text = (
         "Free adversarial text has its lowest median perplexity ratio, new to old, with "
-        f"{_told(lowest, rows[lowest])}. {reason} The paper's claim that the transpose CNN gives the most legible text: {claim}. "
+        f"{_told(lowest, rows[lowest])}. {reason} "
+        f"The paper's claim that the transpose CNN gives the most legible text: {claim}. "
         "A low ratio is legibility alone: a decoder that does not read the code may write fluent text about anything, "
-        "so similarity and reconstructed tokens stand beside it."
+        "and one whose E' moves little changes little, so similarity, words changed and reconstruction stand beside it."
     )
     return {"claim": claim, "lowest": lowest, "text": text}
 
@@ -63,10 +64,11 @@ def _decide(rows: Mapping[str, Row], best: Mapping[str, str]) -> tuple[str, str]
 def _told(name: str, row: Row) -> str:
     free, tokens = _free(row), row["reconstruction"]["share_of_tokens"]
     bounds = free["median_ratio_interval"]
-    within = "no interval" if bounds is None else f"{number(bounds[0])} to {number(bounds[1])}"
+    within = "no interval" if bounds is None else f"{bounds[0]:.2f} to {bounds[1]:.2f}"
     return (
-        f"{name} ({row['decoder']}): {number(free['median_ratio'])} ({within}), similarity "
-        f"{number(free['median_similarity'])}, {percent(tokens)} of tokens reconstructed"
+        f"{name} ({row['decoder']}): {free['median_ratio']:.2f} ({within}), "
+        f"similarity {free['median_similarity']:.2f}, {number(free['median_changed_words'])} words changed, "
+        f"{percent(tokens)} of tokens reconstructed"
     )
 
 
