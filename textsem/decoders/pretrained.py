@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import KW_ONLY, dataclass
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -10,8 +10,17 @@ from torch.nn import functional as F
 
 from textsem.decoders.generation import State, generate_stepwise
 from textsem.decoders.pretrained_loading import load_language_model
-from textsem.decoders.pretrained_words import word_pieces
-from textsem.latent.initialisation import draw_layers
+from textsem.decoders.pretrained_model import (
+    Family,
+    build_language_model,
+    check_positions,
+    fill_in_shared,
+    leave_out_shared,
+    prefix_neighbours,
+    widths,
+)
+from textsem.decoders.pretrained_words import lay_out_pieces, word_pieces
+from textsem.latent.initialisation import draw_layers, materialise
 from textsem.protocols import GenerationConfig
 from textsem.text.vocabulary import START_ID
 
@@ -38,7 +47,7 @@ class PretrainedDecoderConfig:
     length: int
     embedding_dim: int = 100
     _: KW_ONLY
-    family: Literal["causal", "seq2seq"]
+    family: Family
     model_config: dict[str, Any]
     vocab_size: int
     num_prefix: int = 4
@@ -85,14 +94,20 @@ class PretrainedDecoder(nn.Module):
         self.config = config
         self.latent_dim = config.latent_dim
         self.length = config.length
-        self.language_model = _build_language_model(config)
-        input_dim, hidden_dim = _widths(self.language_model, config.family)
+        self.language_model = build_language_model(config.model_config)
+        check_positions(
+            self.language_model,
+            config.family,
+            num_prefix=config.num_prefix,
+            num_tokens=1 + (config.length - 1) * config.max_pieces,
+        )
+        input_dim, hidden_dim = widths(self.language_model, config.family)
         self.prefix = nn.Linear(config.latent_dim, config.num_prefix * input_dim)
         self.norm = nn.LayerNorm(hidden_dim)
         self.out = nn.Linear(hidden_dim, config.embedding_dim)
         self.register_buffer("pieces", torch.zeros(config.vocab_size, config.max_pieces, dtype=torch.long))
-        self.register_state_dict_post_hook(_leave_out_shared)
-        self.register_load_state_dict_pre_hook(_fill_in_shared)
+        self.register_state_dict_post_hook(leave_out_shared)  # type: ignore[no-untyped-call]
+        self.register_load_state_dict_pre_hook(fill_in_shared)  # type: ignore[no-untyped-call]
 
     @classmethod
     def from_language_model(
@@ -129,9 +144,7 @@ class PretrainedDecoder(nn.Module):
             ValueError: If there is no causal or sequence-to-sequence model with safetensors weights, or no tokenizer
                 with pad and end token that belongs to it and can write the words.
         """
-        source = load_language_model(
-            name_or_folder, revision=revision, token=token, local_files_only=local_files_only
-        )
+        source = load_language_model(name_or_folder, revision=revision, token=token, local_files_only=local_files_only)
         pieces = word_pieces(source.tokenizer, vocabulary_words, max_pieces=max_pieces, start_id=source.start_id)
         config = PretrainedDecoderConfig(
             latent_dim,
@@ -143,21 +156,23 @@ class PretrainedDecoder(nn.Module):
             num_prefix=num_prefix,
             max_pieces=max_pieces,
         )
-        decoder = cls(config)
+        with torch.device("meta"):
+            decoder = cls(config)
+        materialise(decoder)
         with torch.no_grad():
             decoder.language_model.load_state_dict(source.model.state_dict(), strict=True)
             decoder.pieces.copy_(pieces)
             for layer in decoder._new_layers():
                 draw_layers(layer, generator)
-            # Of the size that the model's inputs have: codes have coordinates of size 1, weights of 1 / sqrt(3 latent).
-            embedded = _embed_pieces(decoder.language_model, pieces[pieces >= 0].unique(), config.family)
-            decoder.prefix.weight.mul_(3**0.5 * embedded.std())
-            decoder.prefix.bias.mul_(3**0.5 * embedded.std())
+            # As large as the model's own inputs: codes have coordinates of size 1, drawn weights 1 / sqrt(3 latent).
+            size = 3**0.5 * prefix_neighbours(decoder.language_model, config.family)(pieces[pieces >= 0]).std()
+            decoder.prefix.weight.mul_(size)
+            decoder.prefix.bias.mul_(size)
         return decoder.eval()
 
     def forward(self, codes: Tensor, ids: Tensor, table: Tensor) -> Tensor:
         """Return unit-length vectors [..., length, embedding], of all positions at once; see ``Decoder``."""
-        lead = torch.broadcast_shapes(codes.shape[:-1], ids.shape[:-1])
+        lead: torch.Size = torch.broadcast_shapes(codes.shape[:-1], ids.shape[:-1])  # type: ignore[no-untyped-call]
         before = torch.cat([torch.full_like(ids[..., :1], START_ID), ids[..., :-1]], dim=-1)
         rows = codes.expand(*lead, -1).reshape(-1, self.latent_dim)
         vectors = self._vectors(rows, before.expand(*lead, -1).reshape(-1, self.length))
@@ -216,7 +231,7 @@ class PretrainedDecoder(nn.Module):
         """
         if not len(codes):
             return codes.new_zeros(*words.shape, self.config.embedding_dim)
-        tokens, mask, last = _lay_out(self.pieces[words])
+        tokens, mask, last = lay_out_pieces(self.pieces[words])
         prefix = self.prefix(codes).unflatten(-1, (self.config.num_prefix, -1))
         prefix_mask = mask.new_ones(len(codes), self.config.num_prefix)
         if self.config.family == "seq2seq":

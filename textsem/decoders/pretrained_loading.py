@@ -1,27 +1,24 @@
-"""Pre-trained language models: built from a plain configuration, or loaded with weights and tokenizer."""
+"""Pre-trained language models as they are found: weights, tokenizer, and what makes one of no use here."""
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
+from textsem.decoders.pretrained_model import Family, on_cpu
 from textsem.text.pretrained import load_pretrained
 
-__all__ = ["Family", "LanguageModelSource", "build_language_model", "load_language_model"]
-
-Family = Literal["causal", "seq2seq"]
+__all__ = ["LanguageModelSource", "load_language_model"]
 
 _KIND = "a causal or sequence-to-sequence model with its tokenizer"
 # What says nothing about the architecture: where it lay, who wrote it, for which task.
 _NOT_ARCHITECTURE = frozenset(
-    ("_name_or_path", "architectures", "auto_map", "dtype", "id2label", "label2id", "problem_type", "torch_dtype")
-    + ("finetuning_task", "task_specific_params", "transformers_version")
+    "_name_or_path architectures auto_map dtype finetuning_task id2label label2id problem_type task_specific_params "
+    "torch_dtype transformers_version".split()
 )
 
 
@@ -44,29 +41,6 @@ class LanguageModelSource:
     start_id: int
 
 
-def build_language_model(model_config: dict[str, Any]) -> Any:
-    """Build a model of transformers, without a head, from its configuration alone: random weights, evaluation mode.
-
-    Never on the meta device: what a module computes in its constructor and saves nowhere (such as the frequencies of
-    rotary positions) would be lost there.  The global generator stays as it was.
-
-    Raises:
-        ValueError: If transformers knows no such model.
-    """
-    from transformers import AutoConfig, AutoModel
-
-    values = dict(model_config)
-    model_type = str(values.pop("model_type", None))
-    device = torch.empty(0).device
-    with _on_cpu():
-        try:
-            config = AutoConfig.for_model(model_type, **values)
-            model = AutoModel.from_config(config, dtype=torch.float32, trust_remote_code=False)
-        except (TypeError, ValueError) as error:
-            raise ValueError(f"expected a model_config that transformers knows, got {model_type!r}: {error}") from None
-    return model.eval() if device.type == "meta" else model.to(device).eval()
-
-
 def load_language_model(
     name_or_folder: str, *, revision: str | None, token: str | None, local_files_only: bool
 ) -> LanguageModelSource:
@@ -76,20 +50,34 @@ def load_language_model(
         ValueError: If there is none that can be used; the message says what to mend.
     """
 
-    def load(is_local: bool) -> LanguageModelSource:
+    def load(is_local: bool) -> tuple[Any, Any, set[str]]:
         if not is_local and local_files_only:
-            raise ValueError("not in the local cache, and local_files_only is set")
+            raise ValueError("it is not in the local cache, and local_files_only is set")
         return _load(name_or_folder, revision=revision, token=token, local_files_only=is_local)
 
-    return load_pretrained(name_or_folder, load, kind=_KIND)
+    model, tokenizer, missing = load_pretrained(name_or_folder, load, kind=_KIND)
+    family = _family(model.config)
+    try:
+        if family == "causal" and _looks_ahead(model):
+            raise ValueError("the model is an encoder, whose words see those behind them")
+        if missing:
+            raise ValueError(f"weights are missing for {', '.join(sorted(missing)[:3])}")
+        _check_tokenizer(tokenizer, model.get_input_embeddings().num_embeddings)
+    except ValueError as error:
+        raise ValueError(f"expected {_KIND} in {name_or_folder}: {error}") from None
+    return LanguageModelSource(
+        model, tokenizer, family, _plain(model.config), _start_id(tokenizer, model.config, family)
+    )
 
 
-def _load(name_or_folder: str, **where: Any) -> LanguageModelSource:
+def _load(name_or_folder: str, **where: Any) -> tuple[Any, Any, set[str]]:
+    """Return the model, its tokenizer, and the weights that its files lack."""
     from transformers import AutoConfig, AutoModel, AutoTokenizer
 
-    _check_folder(Path(name_or_folder))
     config = AutoConfig.from_pretrained(name_or_folder, **where)
-    with _on_cpu():
+    _family(config)
+    _check_files(Path(name_or_folder))
+    with on_cpu():
         try:
             model, report = AutoModel.from_pretrained(
                 name_or_folder,
@@ -100,35 +88,37 @@ def _load(name_or_folder: str, **where: Any) -> LanguageModelSource:
                 **where,
             )
         except (RuntimeError, SafetensorError) as error:
-            raise ValueError(f"weights that do not fit the config: {error}") from error
-    if report["missing_keys"]:
-        raise ValueError(f"weights are missing for {', '.join(sorted(report['missing_keys'])[:3])}")
-    family: Family = "seq2seq" if config.is_encoder_decoder else "causal"
-    if family == "causal" and _looks_ahead(model.eval()):
-        raise ValueError(
-            f"the model ({config.model_type}) is an encoder, whose words see those behind them; take a causal or a "
-            "sequence-to-sequence one"
-        )
+            raise ValueError(f"the weights do not fit the config: {error}") from error
     try:
         tokenizer = AutoTokenizer.from_pretrained(name_or_folder, **where)
-    except (ImportError, ValueError, OSError) as error:
+    except (ImportError, OSError, ValueError) as error:
         raise ValueError(
-            "the tokenizer cannot be read; save it as tokenizer.json with transformers, or, for a .model file of "
+            "the tokenizer is missing or cannot be read; save it there as tokenizer.json, or, to read a .model file of "
             f"sentencepiece, install sentencepiece and protobuf: {error}"
         ) from error
-    _check_tokenizer(tokenizer, model.get_input_embeddings().num_embeddings)
-    start_id = _start_id(tokenizer, config, family)
-    return LanguageModelSource(model.eval(), tokenizer, family, _plain(config), start_id)
+    return model.eval(), tokenizer, report["missing_keys"]
 
 
-def _check_folder(folder: Path) -> None:
+def _family(config: Any) -> Family:
+    from transformers.models.auto import modeling_auto
+
+    if config.is_encoder_decoder and config.model_type in modeling_auto.MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES:
+        return "seq2seq"
+    if not config.is_encoder_decoder and config.model_type in modeling_auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES:
+        return "causal"
+    raise ValueError(f"the model is of type {config.model_type}, which writes no text")
+
+
+def _check_files(folder: Path) -> None:
+    """Name what a folder lacks in plainer words than transformers, which makes an empty tokenizer of nothing."""
     if not folder.is_dir():
         return
     names = sorted(path.name for path in folder.iterdir())
+    if not any("tokenizer" in name or "vocab" in name or name.endswith(".model") for name in names):
+        raise ValueError("no tokenizer; save the model's own there with tokenizer.save_pretrained")
     if any(name.endswith(".safetensors") for name in names):
         return
-    pickles = [name for name in names if name.endswith((".bin", ".pt", ".pth", ".ckpt"))]
-    if pickles:
+    if pickles := [name for name in names if name.endswith((".bin", ".pt", ".pth", ".ckpt"))]:
         raise ValueError(
             f"no weights as safetensors, only {', '.join(pickles)}, a pickle, which can run code and is never read; "
             "where you trust it, load it with transformers and save it anew with save_pretrained"
@@ -168,17 +158,10 @@ def _looks_ahead(model: Any) -> bool:
     embeddings: Tensor = model.get_input_embeddings().weight[:3]
     inputs = torch.stack([embeddings[:2], embeddings[[0, 2]]])
     first = model(inputs_embeds=inputs, attention_mask=torch.ones(2, 2), use_cache=False).last_hidden_state[:, 0]
-    return not torch.allclose(first[0], first[1], atol=1e-6)
+    return not torch.allclose(first[0], first[1], atol=1e-5)
 
 
 def _plain(config: Any) -> dict[str, Any]:
     """Return a configuration of transformers as JSON types, without what says nothing about the architecture."""
     values: dict[str, Any] = json.loads(json.dumps(config.to_dict()))
     return {name: value for name, value in values.items() if name not in _NOT_ARCHITECTURE}
-
-
-@contextmanager
-def _on_cpu() -> Iterator[None]:
-    """Build on the CPU whatever device is set, and put torch's global generator back."""
-    with torch.device("cpu"), torch.random.fork_rng(devices=[]):
-        yield

@@ -1,0 +1,498 @@
+"""A language model behind codes: what it reads, what it keeps, and what is refused."""
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from tests.constraints.fakes import save_tiny_encoder
+from tests.decoders.tiny_language_models import (
+    FAMILIES,
+    SENTENCES,
+    TOKENIZERS,
+    WORDS,
+    build_tiny_decoder,
+    byte_level_tokenizer,
+    save_tiny_language_model,
+    tiny_config,
+    word_piece_tokenizer,
+)
+from textsem.decoders.pretrained import PretrainedDecoder, PretrainedDecoderConfig
+from textsem.decoders.pretrained_words import lay_out_pieces, word_pieces
+from textsem.latent.initialisation import materialise
+from textsem.protocols import GenerationConfig
+from textsem.text.vocabulary import END_ID, PAD_ID, START_ID, UNKNOWN_ID
+
+LATENT, LENGTH, EMBEDDING, VOCAB = 6, 7, 5, len(WORDS)
+TABLE = F.normalize(torch.randn(VOCAB, EMBEDDING, generator=torch.Generator().manual_seed(3)), dim=-1)
+IDS = torch.tensor(
+    [
+        [WORDS.index(word) for word in ("the", "zebra", "is", "sleeping", "outside", ".")] + [END_ID],
+        [WORDS.index("a"), WORDS.index("man"), END_ID, PAD_ID, PAD_ID, PAD_ID, PAD_ID],
+        [WORDS.index("dogs"), WORDS.index("aren't"), UNKNOWN_ID, WORDS.index("."), END_ID, PAD_ID, PAD_ID],
+    ]
+)
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    return {name: save_tiny_language_model(tmp_path_factory.mktemp(name), name) for name in FAMILIES}
+
+
+@pytest.fixture(scope="module")
+def decoders(folders: dict[str, Path]) -> dict[str, PretrainedDecoder]:
+    """Return one of each family, shared, so that no test may change it."""
+    return {name: load(folder) for name, folder in folders.items()}
+
+
+@pytest.fixture(params=FAMILIES)
+def name(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def decoder(decoders: dict[str, PretrainedDecoder], name: str) -> PretrainedDecoder:
+    return decoders[name]
+
+
+def load(folder: Path | str, *, length: int = LENGTH, max_pieces: int = 4, seed: int = 0) -> PretrainedDecoder:
+    generator = torch.Generator().manual_seed(seed)
+    return PretrainedDecoder.from_language_model(
+        str(folder),
+        WORDS,
+        latent_dim=LATENT,
+        length=length,
+        embedding_dim=EMBEDDING,
+        max_pieces=max_pieces,
+        generator=generator,
+    )
+
+
+def codes(*shape: int) -> Tensor:
+    return torch.randn(*shape, LATENT, generator=torch.Generator().manual_seed(0))
+
+
+@torch.no_grad()
+def naive_vector(folder: Path, decoder: PretrainedDecoder, code: Tensor, words: list[int]) -> Tensor:
+    """Run transformers on one row without padding, as its own files say; the vector behind the last of ``words``."""
+    from transformers import AutoModel
+
+    model = AutoModel.from_pretrained(folder).eval()
+    tokens = torch.tensor([[p for word in (START_ID, *words) for p in decoder.pieces[word].tolist() if p >= 0]])
+    prefix = (decoder.prefix.weight @ code + decoder.prefix.bias).reshape(1, decoder.config.num_prefix, -1)
+    if model.config.is_encoder_decoder:
+        hidden = model(inputs_embeds=prefix, decoder_input_ids=tokens).last_hidden_state
+    else:
+        embedded = model.get_input_embeddings()(tokens)
+        hidden = model(inputs_embeds=torch.cat([prefix, embedded], dim=1)).last_hidden_state
+    unit: Tensor = F.normalize(decoder.out(decoder.norm(hidden[0, -1])), dim=0)
+    return unit
+
+
+def test_each_position_is_what_the_model_says_after_prefix_start_and_words(
+    folders: dict[str, Path], decoder: PretrainedDecoder, name: str
+) -> None:
+    z = codes(3)
+    vectors = decoder(z, IDS, TABLE)
+    assert vectors.shape == (3, LENGTH, EMBEDDING)
+    for row, t in ((0, 0), (0, 3), (0, 6), (1, 1), (2, 4)):
+        expected = naive_vector(folders[name], decoder, z[row], IDS[row, :t].tolist())
+        torch.testing.assert_close(vectors[row, t], expected, atol=1e-5, rtol=1e-5)
+
+
+def test_steps_give_the_vectors_of_teacher_forcing(decoder: PretrainedDecoder) -> None:
+    state, words = decoder.begin(codes(3)), torch.full((3,), START_ID)
+    steps = []
+    for t in range(LENGTH):
+        vectors, state = decoder.advance(state, words, TABLE)
+        steps.append(vectors)
+        words = IDS[:, t]
+    torch.testing.assert_close(torch.stack(steps, dim=1), decoder(codes(3), IDS, TABLE), atol=1e-5, rtol=1e-5)
+
+
+def test_later_words_change_nothing_and_earlier_ones_do(decoder: PretrainedDecoder) -> None:
+    for place in range(LENGTH - 1):
+        other = IDS[:1].clone()
+        other[:, place] = WORDS.index("woman")
+        moved = (decoder(codes(4), other, TABLE) - decoder(codes(4), IDS[:1], TABLE)).norm(dim=-1).amax(dim=0)
+        assert moved[: place + 1].max() < 1e-5
+        assert moved[place + 1] > 1e-4
+
+
+def test_row_depends_neither_on_its_batch_nor_on_its_fill(decoder: PretrainedDecoder) -> None:
+    together = decoder(codes(2, 3), IDS, TABLE)
+    alone = torch.stack(
+        [torch.stack([decoder(z, ids, TABLE) for z, ids in zip(row, IDS, strict=True)]) for row in codes(2, 3)]
+    )
+    torch.testing.assert_close(together, alone, atol=1e-5, rtol=1e-5)
+
+
+def test_code_reaches_every_position(decoder: PretrainedDecoder) -> None:
+    moved = decoder(codes(4) + 0.5 * codes(1), IDS[:1], TABLE) - decoder(codes(4), IDS[:1], TABLE)
+    assert moved.norm(dim=-1).amax(dim=0).min() > 1e-4
+
+
+@pytest.mark.parametrize("strategy", ["greedy", "sampling", "beam"])
+def test_free_run_writes_words_up_to_the_end(decoder: PretrainedDecoder, strategy: Any) -> None:
+    ids = decoder.generate(
+        codes(2, 3), TABLE, scale=5.0, config=GenerationConfig(strategy), generator=torch.Generator().manual_seed(0)
+    )
+    assert ids.shape == (2, 3, LENGTH)
+    is_behind_end = (ids == END_ID).cumsum(dim=-1) - (ids == END_ID).long() > 0
+    assert torch.equal(ids == PAD_ID, is_behind_end)
+
+
+# Words and their pieces
+
+
+@pytest.mark.parametrize("text", ["a man is sleeping in the park.", "dogs, a woman aren't outside, the zebra."])
+def test_pieces_of_words_are_those_of_the_sentence(name: str, text: str) -> None:
+    tokenizer = TOKENIZERS[name]()
+    words = text.replace(",", " ,").replace(".", " .").split()
+    pieces = word_pieces(tokenizer, WORDS, max_pieces=12, start_id=0)
+    written = [p for word in words for p in pieces[WORDS.index(word)].tolist() if p >= 0]
+    # Behind another sentence, so that its first word has a blank too.
+    before = tokenizer("a", add_special_tokens=False)["input_ids"]
+    assert written == tokenizer(f"a {text}", add_special_tokens=False)["input_ids"][len(before) :]
+
+
+def test_known_pieces_of_special_and_long_words() -> None:
+    tokenizer = byte_level_tokenizer()
+    pieces = word_pieces(tokenizer, WORDS, max_pieces=2, start_id=7)
+    end, pad = tokenizer.convert_tokens_to_ids(["<|endoftext|>", "<pad>"])
+    assert pieces[:4].tolist() == [[pad, -1], [7, -1], [end, -1], [end, -1]]  # it has no unknown token
+    assert tokenizer.convert_ids_to_tokens(pieces[WORDS.index("zebra")]) == ["Ġ", "z"]
+    comma = tokenizer.convert_tokens_to_ids(",")
+    assert pieces[WORDS.index(",")].tolist() == [comma, -1]
+    tokenizer = word_piece_tokenizer()
+    pieces = word_pieces(tokenizer, WORDS, max_pieces=2, start_id=7)
+    assert pieces[UNKNOWN_ID].tolist() == [tokenizer.unk_token_id, -1]
+    assert tokenizer.convert_ids_to_tokens(pieces[WORDS.index("man")]) == ["m", "##an"]
+
+
+def test_word_that_becomes_nothing_is_unknown() -> None:
+    class Tokenizer:
+        pad_token_id, eos_token_id, unk_token_id = 0, 1, 2
+
+        def __call__(self, texts: list[str], add_special_tokens: bool) -> dict[str, list[list[int]]]:
+            return {"input_ids": [[3 + len(part) for part in text.replace("☃", "").split()] for text in texts]}
+
+    pieces = word_pieces(Tokenizer(), [*WORDS[:4], "the", "☃", "man"], max_pieces=2, start_id=1)
+    assert pieces[4:].tolist() == [[6, -1], [2, -1], [6, -1]]
+
+
+def test_pieces_are_laid_out_without_gaps() -> None:
+    pieces = torch.tensor([[[5, -1, -1], [6, 7, 8], [9, 10, -1]], [[5, -1, -1], [0, -1, -1], [4, 3, -1]]])
+    tokens, mask, last = lay_out_pieces(pieces)
+    assert tokens.tolist() == [[5, 6, 7, 8, 9, 10], [5, 0, 4, 3, 0, 0]]
+    assert mask.tolist() == [[1, 1, 1, 1, 1, 1], [1, 1, 1, 1, 0, 0]]
+    assert last.tolist() == [[0, 3, 5], [0, 1, 3]]
+
+
+def test_sentencepiece_file_is_read(folders: dict[str, Path], tmp_path: Path) -> None:
+    sentencepiece = pytest.importorskip("sentencepiece")
+    pytest.importorskip("google.protobuf")
+    from transformers import AutoModelForSeq2SeqLM
+
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(SENTENCES * 3), model_prefix=str(tmp_path / "spiece"), vocab_size=40, pad_id=0, eos_id=1,
+        unk_id=2, bos_id=-1, minloglevel=2,
+    )  # fmt: skip
+    (tmp_path / "tokenizer_config.json").write_text('{"tokenizer_class": "T5Tokenizer"}')
+    model = AutoModelForSeq2SeqLM.from_config(tiny_config("t5", vocab_size=150))  # type: ignore[no-untyped-call]
+    model.save_pretrained(tmp_path)
+    decoder = load(tmp_path)
+    reader = sentencepiece.SentencePieceProcessor(model_file=str(tmp_path / "spiece.model"))
+    for word in ("man", "the", "dogs"):
+        assert [p for p in decoder.pieces[WORDS.index(word)].tolist() if p >= 0] == reader.encode(word)[:4]
+
+
+# Weights: kept, saved, loaded, trained
+
+
+def test_weights_of_the_model_stay_and_new_ones_come_from_the_generator(folders: dict[str, Path], name: str) -> None:
+    from transformers import AutoModel
+
+    before = torch.get_rng_state()
+    first, second, same = load(folders[name]), load(folders[name], seed=1), load(folders[name])
+    assert torch.equal(before, torch.get_rng_state())
+    own = AutoModel.from_pretrained(folders[name]).state_dict()
+    for decoder in (first, second):
+        for key, value in decoder.language_model.state_dict().items():
+            assert torch.equal(value, own[key])
+    drawn = [torch.cat([p.detach().flatten() for p in d.new_parameters()]) for d in (first, second, same)]
+    assert torch.equal(drawn[0], drawn[2])
+    assert not torch.equal(drawn[0], drawn[1])
+
+
+def test_prefix_is_as_large_as_the_inputs_of_the_model(decoder: PretrainedDecoder) -> None:
+    part = decoder.language_model
+    part = part.get_encoder() if decoder.config.family == "seq2seq" else part
+    size = part.get_input_embeddings()(decoder.pieces[decoder.pieces >= 0]).std()
+    assert 0.5 < decoder.prefix(codes(200)).std() / size < 2.0
+
+
+def test_new_and_pretrained_parameters_are_all(decoder: PretrainedDecoder) -> None:
+    new, old = list(decoder.new_parameters()), list(decoder.pretrained_parameters())
+    assert {id(p) for p in new} | {id(p) for p in old} == {id(p) for p in decoder.parameters()}
+    assert len(new) + len(old) == len(list(decoder.parameters()))
+    assert sum(p.numel() for p in old) == decoder.language_model.num_parameters()
+
+
+def test_config_and_weights_alone_give_the_same_vectors(
+    decoder: PretrainedDecoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from transformers import AutoTokenizer, PreTrainedModel
+
+    save_file(decoder.state_dict(), tmp_path / "model.safetensors")  # refuses shared tensors
+    config = json.dumps(asdict(decoder.config))
+    assert str(tmp_path.parent) not in config
+
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("expected no file to be read")
+
+    monkeypatch.setattr(AutoTokenizer, "from_pretrained", refuse)
+    monkeypatch.setattr(PreTrainedModel, "from_pretrained", refuse)
+    before = torch.get_rng_state()
+    with torch.device("meta"):
+        empty = PretrainedDecoder(PretrainedDecoderConfig(**json.loads(config)))
+    loaded = materialise(empty)
+    assert torch.equal(before, torch.get_rng_state())
+    assert not any(p.any() for p in loaded.parameters())
+    loaded.load_state_dict(load_file(tmp_path / "model.safetensors"), strict=True)
+    assert loaded.config == decoder.config
+    assert torch.equal(loaded.pieces, decoder.pieces)
+    assert torch.equal(loaded.eval()(codes(3), IDS, TABLE), decoder(codes(3), IDS, TABLE))
+
+
+def test_shared_embeddings_stay_shared() -> None:
+    with torch.device("meta"):
+        built = build("bart")
+    decoder = materialise(built)
+    model = decoder.language_model
+    assert model.shared.weight is model.decoder.embed_tokens.weight
+    assert model.shared.weight is model.encoder.embed_tokens.weight
+    wrapped = nn.ModuleDict({"decoder": decoder})  # a decoder is saved as part of an adversary
+    names = [key for key in wrapped.state_dict() if "embed_tokens" in key or "shared" in key]
+    assert names == ["decoder.language_model.shared.weight"]
+    wrapped.load_state_dict(wrapped.state_dict(), strict=True)
+    lacking = {key: value for key, value in wrapped.state_dict().items() if key not in names}
+    with pytest.raises(RuntimeError, match=r"Missing key.*shared\.weight"):
+        wrapped.load_state_dict(lacking, strict=True)
+
+
+def test_materialised_buffers_keep_what_only_the_constructor_computes() -> None:
+    class Rotary(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.linear = nn.Linear(2, 3)
+            with torch.device("cpu"):
+                self.inner = nn.Linear(3, 3)
+                self.inner.register_buffer("frequencies", torch.tensor([1.0, 0.1]), persistent=False)
+
+    with torch.device("meta"):
+        module = Rotary()
+        module.linear.register_buffer("count", torch.ones(2))
+    materialise(module)
+    assert module.inner.get_buffer("frequencies").tolist() == [1.0, pytest.approx(0.1)]
+    assert module.linear.get_buffer("count").tolist() == [0.0, 0.0]
+    assert not any(p.is_meta or p.any() for p in module.parameters())
+
+
+def build(name: str) -> PretrainedDecoder:
+    return build_tiny_decoder(name, latent_dim=LATENT, length=LENGTH, embedding_dim=EMBEDDING, vocab_size=VOCAB)
+
+
+def test_dropout_never_acts(name: str) -> None:
+    decoder = build(name).train()
+    assert decoder.training
+    assert decoder.prefix.training
+    before = torch.get_rng_state()
+    assert torch.equal(decoder(codes(3), IDS, TABLE), decoder(codes(3), IDS, TABLE))
+    assert torch.equal(before, torch.get_rng_state())
+
+
+def test_gradient_reaches_codes_and_prefix_past_a_frozen_model(name: str) -> None:
+    decoder = build(name)
+    for parameter in decoder.pretrained_parameters():
+        parameter.requires_grad_(False)
+    z = codes(3).requires_grad_()
+    weights = torch.randn(3, LENGTH, EMBEDDING, generator=torch.Generator().manual_seed(1))
+    (decoder(z, IDS, TABLE) * weights).sum().backward()
+    assert z.grad is not None
+    assert z.grad.abs().sum(dim=-1).min() > 0
+    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in decoder.new_parameters())
+    assert all(p.grad is None for p in decoder.pretrained_parameters())
+
+
+@pytest.mark.parametrize("is_frozen", [True, False])
+def test_some_steps_of_adam_lower_the_loss(name: str, is_frozen: bool) -> None:
+    decoder = build(name).train()
+    ids = torch.randint(UNKNOWN_ID + 1, VOCAB, (20, LENGTH), generator=torch.Generator().manual_seed(2))
+    ids[:, -1] = END_ID
+    z = nn.Parameter(codes(20))
+    parameters = decoder.new_parameters() if is_frozen else decoder.parameters()
+    optimiser = torch.optim.Adam([z, *parameters], lr=0.02)
+    losses = []
+    for _ in range(12):
+        loss = F.cross_entropy((5.0 * decoder(z, ids, TABLE) @ TABLE.T).flatten(0, 1), ids.flatten())
+        optimiser.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimiser.step()
+        losses.append(loss.item())
+    assert losses[-1] < 0.85 * losses[0]
+
+
+def test_bfloat16_is_close_and_comes_out_in_float32(decoder: PretrainedDecoder) -> None:
+    expected = decoder(codes(3), IDS, TABLE)
+    with torch.autocast("cpu", torch.bfloat16):
+        vectors = decoder(codes(3), IDS, TABLE)
+    assert vectors.dtype == torch.float32
+    assert not torch.equal(vectors, expected)
+    assert F.cosine_similarity(vectors, expected, dim=-1).min() > 0.9
+
+
+# What is refused
+
+
+def copy_of(folder: Path, to: Path) -> Path:
+    for path in folder.iterdir():
+        (to / path.name).write_bytes(path.read_bytes())
+    return to
+
+
+def lack_tokenizer(folder: Path) -> None:
+    for path in folder.glob("tokenizer*"):
+        path.unlink()
+
+
+def lack_token(name: str) -> Callable[[Path], None]:
+    def change(folder: Path) -> None:
+        values = json.loads((folder / "tokenizer_config.json").read_text())
+        del values[name]
+        (folder / "tokenizer_config.json").write_text(json.dumps(values))
+
+    return change
+
+
+def lack_weights(folder: Path) -> None:
+    (folder / "model.safetensors").unlink()
+
+
+def hold_pickle_only(folder: Path) -> None:
+    torch.save(load_file(folder / "model.safetensors"), folder / "pytorch_model.bin")
+    lack_weights(folder)
+
+
+def lack_one_weight(folder: Path) -> None:
+    tensors = load_file(folder / "model.safetensors")
+    del tensors["transformer.h.0.attn.c_attn.weight"]
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+
+
+def hold_other_shapes(folder: Path) -> None:
+    values = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(values | {"n_embd": 8}))
+
+
+def hold_larger_tokenizer(folder: Path) -> None:
+    tokenizer = byte_level_tokenizer()
+    tokenizer.add_tokens([f"<{i}>" for i in range(9)])
+    tokenizer.save_pretrained(folder)
+
+
+def hold_broken_sentencepiece(folder: Path) -> None:
+    lack_tokenizer(folder)
+    (folder / "tokenizer_config.json").write_text('{"tokenizer_class": "T5Tokenizer"}')
+    (folder / "spiece.model").write_bytes(b"\x00not one")
+
+
+def be_no_writer(folder: Path) -> None:
+    (folder / "config.json").write_text('{"model_type": "distilbert"}')
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lack_tokenizer, r"no tokenizer; save the model's own there with tokenizer\.save_pretrained"),
+        (lack_token("pad_token"), r"no pad token; set tokenizer\.pad_token, for example to its end token .*, and save"),
+        (lack_token("eos_token"), r"no end token; set tokenizer\.eos_token, for example .*, and save"),
+        (lack_weights, r"no weights, which are files named \*\.safetensors"),
+        (hold_pickle_only, r"no weights as safetensors, only pytorch_model\.bin, a pickle"),
+        (lack_one_weight, r"weights are missing for h\.0\.attn\.c_attn\.weight"),
+        (hold_other_shapes, "the weights do not fit the config"),
+        (hold_larger_tokenizer, "the tokenizer has 345 tokens, the model embeddings of 339"),
+        (hold_broken_sentencepiece, "install sentencepiece and protobuf"),
+        (be_no_writer, "the model is of type distilbert, which writes no text"),
+    ],
+)
+def test_folder_that_lacks_something_is_refused_with_the_mend(
+    folders: dict[str, Path], tmp_path: Path, change: Callable[[Path], None], message: str
+) -> None:
+    folder = copy_of(folders["gpt2"], tmp_path)
+    change(folder)
+    with pytest.raises(ValueError, match=message):
+        load(folder)
+
+
+def test_encoder_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"expected a causal or sequence-to-sequence model .* is an encoder, whose"):
+        load(save_tiny_encoder(tmp_path))
+
+
+def test_empty_folder_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="expected a causal or sequence-to-sequence model with its tokenizer in the"):
+        load(tmp_path)
+
+
+def test_tokenizer_without_its_words_is_refused(folders: dict[str, Path], tmp_path: Path) -> None:
+    folder = copy_of(folders["t5"], tmp_path)
+    lack_tokenizer(folder)
+    (folder / "tokenizer_config.json").write_text('{"tokenizer_class": "T5Tokenizer", "extra_ids": 0}')
+    with pytest.raises(ValueError, match="cannot write 14 of its 14 words: its files are missing beside the model"):
+        load(folder)
+
+
+def test_hub_id_without_a_network_fails_at_once() -> None:
+    started = time.monotonic()
+    with pytest.raises(ValueError, match="no such folder, not in the local cache, and the hub does not answer"):
+        load("nobody/no-such-model")
+    assert time.monotonic() - started < 10.0
+
+
+def test_words_without_special_symbols_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"expected the words of a Vocabulary, <pad>, .* first, got \['a', 'man'"):
+        word_pieces(byte_level_tokenizer(), WORDS[4:], max_pieces=2, start_id=0)
+
+
+def test_model_of_too_few_positions_is_refused(folders: dict[str, Path]) -> None:
+    assert load(folders["bart"], length=24).length == 24
+    load(folders["gpt2"], length=23)  # 4 + 1 + 22 * 4 = 93 of 96
+    with pytest.raises(
+        ValueError, match=r"at least 97 positions, for 4 of the prefix and 93 pieces of words, got one of 96"
+    ):
+        load(folders["gpt2"], length=24)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"family": "encoder"}, "expected family causal or seq2seq, got 'encoder'"),
+        ({"num_prefix": 0}, "expected num_prefix and max_pieces of at least 1, got 0 and 4"),
+        ({"model_config": {}}, "expected a model_config that transformers knows, got 'None'"),
+        ({"model_config": {"model_type": "gpt2", "n_embd": "wide"}}, "expected a model_config that transformers knows"),
+    ],
+)
+def test_config_that_makes_no_model_is_refused(
+    decoders: dict[str, PretrainedDecoder], change: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        PretrainedDecoder(replace(decoders["gpt2"].config, **change))
