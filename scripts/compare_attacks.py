@@ -28,6 +28,7 @@ def parse_options(arguments: Sequence[str] | None = None) -> dict[str, Any]:
     add("--limit", type=int, help="number of pairs, from the start; 0 for all (default: 300)")
     add("--target", help="bundled, or folder or hub id of a classifier (default: bundled)")
     add("--model", help="bundled, or folder of a trained adversary (default: bundled)")
+    add("--arae", help="folder of scripts/train_arae.py: attacks named -arae search the noise of its generator")
     add("--max-queries", type=int, help="budget a pair; unconstrained peers have their own (default: 100)")
     add("--sentence-encoder", help="folder or hub id (default: what TEXTSEM_SENTENCE_ENCODER names)")
     add("--min-similarity", type=float, help="of a valid success, and of the constraint (default: 0.8)")

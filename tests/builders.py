@@ -1,13 +1,18 @@
 """Small models with random weights, made the same way every time."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
 
+from textsem.arae import ARAE, ARAEConfig
+from textsem.arae_networks import CriticConfig, GeneratorConfig, InverterConfig
 from textsem.decoders.arae import ARAEDecoderConfig
 from textsem.decoders.language_model import LanguageModelDecoderConfig
 from textsem.decoders.transpose_cnn import TransposeCNNDecoderConfig
 from textsem.encoders.cnn import CNNEncoderConfig
+from textsem.encoders.lstm import LSTMEncoderConfig
+from textsem.latent.initialisation import draw_layers
 from textsem.latent.particles import ParticleConfig
 from textsem.model import TextAdversary
 from textsem.model_config import DecoderConfig, TextAdversaryConfig
@@ -59,6 +64,31 @@ TINY_DECODERS: dict[str, DecoderConfig] = {
 def config_with_decoder(name: str) -> TextAdversaryConfig:
     """Return the tiny shapes with another decoder, a key of ``TINY_DECODERS``."""
     return replace(TINY_CONFIG, decoder_name=name, decoder=TINY_DECODERS[name])
+
+
+ARAE_CODE, ARAE_NOISE = 10, 4
+
+
+def build_tiny_arae(words: Sequence[str] = TINY_WORDS, *, has_inverter: bool = False) -> ARAE:
+    """Return an ARAE over 6 tokens with random weights."""
+    length, generator = MAX_LENGTH + 1, torch.Generator().manual_seed(5)
+    inverter = InverterConfig(code_dim=ARAE_CODE, hidden=(8,), noise_dim=ARAE_NOISE) if has_inverter else None
+    config = ARAEConfig(
+        max_length=MAX_LENGTH,
+        encoder=LSTMEncoderConfig(length, EMBEDDING, hidden_dim=9, feature_dim=ARAE_CODE),
+        decoder=ARAEDecoderConfig(ARAE_CODE, length, EMBEDDING, hidden_dim=9, code_dim=ARAE_CODE, view_dim=4),
+        encoder_name="lstm",
+        generator=GeneratorConfig(noise_dim=ARAE_NOISE, hidden=(8,), code_dim=ARAE_CODE),
+        critic=CriticConfig(code_dim=ARAE_CODE, hidden=(8,)),
+        inverter=inverter,
+    )
+    vocabulary = Vocabulary(words)
+    arae = ARAE(config, vocabulary).initialise(torch.randn(vocabulary.size, EMBEDDING, generator=generator), generator)
+    if arae.inverter is not None:
+        draw_layers(arae.inverter, generator)
+    with torch.no_grad():
+        arae.log_scale.fill_(1.5)
+    return arae.eval()
 
 
 def features_config() -> TextAdversaryConfig:

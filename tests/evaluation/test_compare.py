@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 import torch
 
-from tests.builders import TINY_WORDS, build_tiny_adversary
+from tests.builders import ARAE_CODE, TINY_WORDS, build_tiny_adversary, build_tiny_arae
 from tests.constraints.fakes import add_sentence_files, save_tiny_encoder
+from textsem.attacks.arae_space import ARAECodeSpace
+from textsem.attacks.code_spaces import AdversaryCodeSpace
 from textsem.attacks.runner import run_attack
 from textsem.evaluation import compare, compare_runs
 from textsem.evaluation.compare import ATTACKS, FILE_NAMES, CompareConfig, compare_attacks
@@ -154,6 +156,35 @@ def test_judge_that_is_the_target_is_refused(config: CompareConfig) -> None:
 def test_peers_environment_that_is_missing_is_told(config: CompareConfig) -> None:
     with pytest.raises(PeerError, match="expected a program at 'nowhere/python' that runs"):
         compare_attacks(replace(config, attacks=("pwws",), peers_python="nowhere/python"))
+
+
+def test_searches_in_the_noise_of_an_arae_write_with_it_alone(
+    config: CompareConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    build_tiny_arae(has_inverter=True).save_pretrained(tmp_path / "arae")
+    written: list[int] = []
+    decode = ARAECodeSpace.decode
+
+    def watched(self: ARAECodeSpace, hypothesis: str, codes: torch.Tensor) -> Any:
+        written.append(codes.shape[1])
+        return decode(self, hypothesis, codes)
+
+    monkeypatch.setattr(ARAECodeSpace, "decode", watched)
+    monkeypatch.delattr(AdversaryCodeSpace, "decode")
+    name = "natural-stochastic-arae"
+    found = compare_attacks(replace(config, attacks=(name,), arae=str(tmp_path / "arae")))
+    assert [row["attack"] for row in found["rows"]] == [name]
+    assert found["identity"]["arae"]["name"].endswith("arae")
+    assert set(written) == {ARAE_CODE}
+    results = read_results(Path(config.output, name, "results.jsonl"))
+    assert not any(r.message for r in results if r.status == "error")
+    assert sum(r.queries for r in results) > 0
+
+
+def test_searches_in_the_noise_need_an_arae(config: CompareConfig) -> None:
+    with pytest.raises(ValueError, match=r"expected the folder of an ARAE \(--arae\) for natural-stochastic-arae"):
+        replace(config, attacks=("natural-stochastic-arae",))
+    assert not any("arae" in attack for attack in replace(config, attacks=ATTACKS).attacks)
 
 
 def test_config_refuses_unknown_attacks_and_options(config: CompareConfig) -> None:

@@ -6,20 +6,15 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.builders import EMBEDDING, LATENT, MAX_LENGTH, TINY_DECODERS
+from tests.builders import ARAE_CODE, EMBEDDING, LATENT, MAX_LENGTH, TINY_DECODERS, build_tiny_arae
 from tests.training.toys import CONFIG, PAIRS, SENTENCES, SHAPE, WORDS, build_attacker
-from textsem.arae import ARAE, ARAEConfig
-from textsem.arae_networks import CriticConfig, GeneratorConfig
-from textsem.decoders.arae import ARAEDecoderConfig
-from textsem.encoders.lstm import LSTMEncoderConfig
+from textsem.arae import ARAE
 from textsem.model import TextAdversary
-from textsem.text.vocabulary import UNKNOWN_ID, Vocabulary
+from textsem.text.vocabulary import UNKNOWN_ID
 from textsem.training.adversary import AdversaryRun, train_adversary
 from textsem.training.adversary_config import preset, with_decoder
 from textsem.training.adversary_parts import Parts, build_adversary
 from textsem.training.text_problem import TextBatch, TextProblem, all_words
-
-ARAE_CODE = 10
 
 
 def run_with(folder: Path, name: str) -> AdversaryRun:
@@ -31,21 +26,7 @@ def run_with(folder: Path, name: str) -> AdversaryRun:
 @pytest.fixture
 def arae_folder(tmp_path: Path) -> Path:
     """Save a small ARAE whose words are in another order than those of the corpus."""
-    length = MAX_LENGTH + 1
-    config = ARAEConfig(
-        max_length=MAX_LENGTH,
-        encoder=LSTMEncoderConfig(length, EMBEDDING, hidden_dim=9, feature_dim=ARAE_CODE),
-        decoder=ARAEDecoderConfig(ARAE_CODE, length, EMBEDDING, hidden_dim=9, code_dim=ARAE_CODE, view_dim=4),
-        encoder_name="lstm",
-        generator=GeneratorConfig(noise_dim=4, hidden=(8,), code_dim=ARAE_CODE),
-        critic=CriticConfig(code_dim=ARAE_CODE, hidden=(8,)),
-    )
-    generator = torch.Generator().manual_seed(5)
-    vocabulary = Vocabulary(sorted(WORDS))
-    arae = ARAE(config, vocabulary).initialise(torch.randn(len(WORDS) + 4, EMBEDDING, generator=generator), generator)
-    with torch.no_grad():
-        arae.log_scale.fill_(1.5)
-    arae.save_pretrained(tmp_path / "arae", dtype=torch.float32)
+    build_tiny_arae(sorted(WORDS)).save_pretrained(tmp_path / "arae", dtype=torch.float32)
     return tmp_path / "arae"
 
 

@@ -12,8 +12,15 @@ from textsem.attacks.proposals import candidates_from_ids, reason_against
 from textsem.model import TextAdversary
 from textsem.text.batches import encode_sentences
 from textsem.text.tokenization import tokenize
+from textsem.text.vocabulary import Vocabulary
 
-__all__ = ["AdversaryCodeSpace", "AdversaryCodeSpaceConfig", "CodeSpace", "GeneratorCodeSpace"]
+__all__ = [
+    "AdversaryCodeSpace",
+    "AdversaryCodeSpaceConfig",
+    "CodeSpace",
+    "GeneratorCodeSpace",
+    "written_candidates",
+]
 
 
 @runtime_checkable
@@ -89,20 +96,33 @@ class AdversaryCodeSpace:
     @torch.no_grad()
     def decode(self, hypothesis: str, codes: Tensor) -> list[Candidate | None]:
         """Return the most likely words of each code as a change of the hypothesis, or None."""
-        original, ids = tokenize(hypothesis), self._ids(hypothesis)[0]
-        decoded = self.model.decode_ids(codes)
-        written: dict[tuple[int, ...], Candidate | None] = {}
-        for key, row in zip(map(tuple, decoded.tolist()), decoded, strict=True):
-            if key not in written:
-                found = candidates_from_ids(
-                    original, ids, row[None], vocabulary=self.model.vocabulary, table=self._table
-                )
-                written[key] = found[0] if found else None
-        return [written[key] for key in map(tuple, decoded.tolist())]
+        decoded, ids = self.model.decode_ids(codes), self._ids(hypothesis)[0]
+        return written_candidates(hypothesis, ids, decoded, vocabulary=self.model.vocabulary, table=self._table)
 
     def _ids(self, hypothesis: str) -> Tensor:
         words, model = tokenize(hypothesis).words, self.model
         return encode_sentences([words], vocabulary=model.vocabulary, max_length=model.config.max_length)
+
+
+def written_candidates(
+    hypothesis: str, ids: Tensor, decoded: Tensor, *, vocabulary: Vocabulary, table: Tensor
+) -> list[Candidate | None]:
+    """Return each decoded row as a change of the hypothesis, None where it is the hypothesis or no sentence.
+
+    Args:
+        hypothesis: The original.
+        ids: Its ids, [length].
+        decoded: Ids, [codes, length].
+        vocabulary: Words and ids.
+        table: Unit-length word vectors, [vocab, embedding].
+    """
+    original = tokenize(hypothesis)
+    written: dict[tuple[int, ...], Candidate | None] = {}
+    for key, row in zip(map(tuple, decoded.tolist()), decoded, strict=True):
+        if key not in written:
+            found = candidates_from_ids(original, ids, row[None], vocabulary=vocabulary, table=table)
+            written[key] = found[0] if found else None
+    return [written[key] for key in map(tuple, decoded.tolist())]
 
 
 class GeneratorCodeSpace:

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from textsem.arae import ARAE
 from textsem.constraints.sentence_encoder import SentenceEncoder
 from textsem.data.nli import load_nli
 from textsem.evaluation.compare_runs import NATURAL, OURS, PEERS, PeersPlace, Runner, Scene, is_finished
@@ -47,6 +48,8 @@ class CompareConfig:
         limit: Number of pairs from the start.
         target: Who is attacked.
         model: The adversary.
+        arae: Folder of an ARAE with an inverter, in whose noise the attacks named ``-arae`` search; without it they are
+            left out.
         max_queries: Budget of ours, the controls, the searches and constrained peers; other peers have their own.
         sentence_encoder: Folder or hub id, for judgement, for our constraint and for TextFooler; None for what
             TEXTSEM_SENTENCE_ENCODER names.
@@ -73,6 +76,7 @@ class CompareConfig:
     limit: int = 300
     target: str = "bundled"
     model: str = "bundled"
+    arae: str | None = None
     max_queries: int = 100
     sentence_encoder: str | None = None
     min_similarity: float = 0.80
@@ -90,6 +94,11 @@ class CompareConfig:
         unknown = [name for name in self.attacks if name not in ATTACKS]
         if unknown:
             raise ValueError(f"expected attacks among {', '.join(ATTACKS)}, got {', '.join(unknown)}")
+        if self.arae is None and self.attacks == ATTACKS:
+            object.__setattr__(self, "attacks", tuple(name for name in ATTACKS if not _needs_arae(name)))
+        wanting = [name for name in self.attacks if _needs_arae(name)]
+        if wanting and self.arae is None:
+            raise ValueError(f"expected the folder of an ARAE (--arae) for {', '.join(wanting)}, got none")
         if not self.judges:
             raise ValueError("expected at least one judge, got none")
 
@@ -103,6 +112,10 @@ class CompareConfig:
             return AttackSnliConfig(**{**{name: getattr(self, name) for name in names}, **self.attack_options})
         except TypeError as error:
             raise ValueError(f"expected attack_options to be those of AttackSnliConfig: {error}") from error
+
+
+def _needs_arae(name: str) -> bool:
+    return name in NATURAL and NATURAL[name][2]
 
 
 def compare_attacks(config: CompareConfig, *, show_progress: bool = False) -> dict[str, Any]:
@@ -179,7 +192,10 @@ def _load_scene(config: CompareConfig) -> Scene:
     }
     target = load_target(config.target, device=device, batch_size=config.batch_size, label_order=options.label_order)
     data = load_nli(config.data, split=config.split, limit=config.limit)
-    return Scene(options, data, target, model, encoder, filters.constraints, identity)
+    arae = None if config.arae is None else ARAE.from_pretrained(config.arae)
+    if config.arae is not None:
+        identity["arae"] = identify_model(config.arae, Path(config.arae))
+    return Scene(options, data, target, model, encoder, filters.constraints, identity, arae)
 
 
 def _load_jury(config: CompareConfig, scene: Scene) -> Jury:

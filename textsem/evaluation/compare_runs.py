@@ -6,7 +6,9 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from textsem.attacks.code_spaces import AdversaryCodeSpace, AdversaryCodeSpaceConfig
+from textsem.arae import ARAE
+from textsem.attacks.arae_space import noise_space
+from textsem.attacks.code_spaces import AdversaryCodeSpace, AdversaryCodeSpaceConfig, CodeSpace
 from textsem.attacks.natural_adversary import NaturalAdversary, NaturalAdversaryConfig
 from textsem.attacks.runner import PairAttack, ResultSink, run_attack
 from textsem.attacks.shells import HybridShrinkingSearch, IterativeStochasticSearch, ShellSearch
@@ -45,12 +47,17 @@ OURS: dict[str, dict[str, Any]] = {
     "clean-single": {"candidates_from": "clean", "decoding": "single"},
     "isotropic-single": {"candidates_from": "isotropic", "decoding": "single"},
 }
-# Name: search, and whether our constraints are asked; our budget holds for all.
-NATURAL: dict[str, tuple[ShellSearch, bool]] = {
-    "natural-stochastic": (IterativeStochasticSearch(), False),
-    "natural-stochastic-constrained": (IterativeStochasticSearch(), True),
-    "natural-shrinking": (HybridShrinkingSearch(), False),
-    "natural-shrinking-constrained": (HybridShrinkingSearch(), True),
+# Name: search, whether our constraints are asked, and whether it searches the noise of an ARAE's generator, as
+# published, and not our adversary's codes; our budget holds for all.
+NATURAL: dict[str, tuple[ShellSearch, bool, bool]] = {
+    "natural-stochastic": (IterativeStochasticSearch(), False, False),
+    "natural-stochastic-constrained": (IterativeStochasticSearch(), True, False),
+    "natural-shrinking": (HybridShrinkingSearch(), False, False),
+    "natural-shrinking-constrained": (HybridShrinkingSearch(), True, False),
+    "natural-stochastic-arae": (IterativeStochasticSearch(), False, True),
+    "natural-stochastic-arae-constrained": (IterativeStochasticSearch(), True, True),
+    "natural-shrinking-arae": (HybridShrinkingSearch(), False, True),
+    "natural-shrinking-arae-constrained": (HybridShrinkingSearch(), True, True),
 }
 # Name: recipe, and whether our constraints are asked and our budget holds; without both it runs as published.
 PEERS: dict[str, tuple[PeerName, bool]] = {
@@ -96,7 +103,8 @@ class Scene:
         model: The adversary, loaded.
         encoder: What encodes sentences for peers, or None.
         constraints: What a candidate of a constrained attack must meet, as ours must.
-        identity: Who adversary, target, filter model and encoder are, by role.
+        identity: Who adversary, target, filter model, encoder and ARAE are, by role.
+        arae: What the searches of that name move in, or None.
     """
 
     config: AttackSnliConfig
@@ -106,6 +114,7 @@ class Scene:
     encoder: SentenceEncoder | None
     constraints: Sequence[Constraint]
     identity: Mapping[str, Any]
+    arae: ARAE | None = None
 
 
 class Runner:
@@ -137,7 +146,7 @@ class Runner:
         asked = {"constraints": [constraint.name for constraint in self.scene.constraints], "limits": limits}
         not_asked: dict[str, Any] = {"constraints": []}
         if name in NATURAL:
-            search, is_constrained = NATURAL[name]
+            search, is_constrained, _ = NATURAL[name]
             own = {"candidates_from": name, "max_queries": config.max_queries, "search": repr(search)}
             return {**shared, **own, **(asked if is_constrained else not_asked), "model": config.model}
         if name in PEERS:
@@ -166,16 +175,25 @@ class Runner:
             self._run_peer(name, is_cut_off=is_cut_off, show_progress=show_progress)
 
     def _run_natural(self, name: str, *, is_cut_off: bool, show_progress: bool) -> None:
-        config, model = self.scene.config, self.scene.model
-        num_particles = config.num_particles or model.config.num_particles
-        space = AdversaryCodeSpace(model, AdversaryCodeSpaceConfig(num_particles, config.seed))
-        search, is_constrained = NATURAL[name]
+        config = self.scene.config
+        search, is_constrained, is_arae = NATURAL[name]
+        space = self._noise_space(name) if is_arae else self._code_space()
         constraints = self.scene.constraints if is_constrained else ()
         limits = NaturalAdversaryConfig(config.max_queries, config.seed)
         attack = NaturalAdversary(space, search, limits, constraints=constraints)
         self._begin(name, is_cut_off=is_cut_off)
         with ResultsWriter(self.folder / name / RESULTS_NAME) as writer:
             self._attack(name, attack, writer, show_progress=show_progress)
+
+    def _code_space(self) -> CodeSpace:
+        config, model = self.scene.config, self.scene.model
+        num_particles = config.num_particles or model.config.num_particles
+        return AdversaryCodeSpace(model, AdversaryCodeSpaceConfig(num_particles, config.seed))
+
+    def _noise_space(self, name: str) -> CodeSpace:
+        if self.scene.arae is None:
+            raise ValueError(f"expected the folder of an ARAE (--arae) for {name}, got none")
+        return noise_space(self.scene.arae)
 
     def _run_peer(self, name: str, *, is_cut_off: bool, show_progress: bool) -> None:
         config, (recipe, is_constrained) = self.scene.config, PEERS[name]
@@ -249,12 +267,15 @@ def is_finished(folder: Path, settings: Mapping[str, Any], scene: Scene) -> bool
 
 def _depends_on(role: str, settings: Mapping[str, Any]) -> bool:
     """Tell whether another model in this role would change an attack's lines: our filters change none as published."""
+    name = settings["candidates_from"]
+    uses_arae = name in NATURAL and NATURAL[name][2]
+    if role == "arae":
+        return uses_arae
     if settings.get("constraints") != []:
         return True
-    name = settings["candidates_from"]
     # Of TextAttack's recipes the genetic one alone asks the adversary, for its trigram.
     uses_adversary = not name.startswith("textattack:") or name == "textattack:genetic"
-    return role in {"target", "sentence_encoder"} or (role == "adversary" and uses_adversary)
+    return role in {"target", "sentence_encoder"} or (role == "adversary" and uses_adversary and not uses_arae)
 
 
 def _compared(settings: Mapping[str, Any]) -> dict[str, Any]:
