@@ -220,7 +220,8 @@ class TextAdversary(nn.Module):
             _load_part(MeaningTable, path) if has_meaning else None,
         )
         try:
-            tensors = {name: _cast(value, torch.float32) for name, value in load_file(path / "model.safetensors").items()}
+            saved = load_file(path / "model.safetensors")
+            tensors = {name: _cast(value, torch.float32) for name, value in saved.items()}
             model.load_state_dict(tensors, strict=True)
         except (RuntimeError, SafetensorError) as error:
             raise ValueError(f"expected the weights of this config in {path / 'model.safetensors'}: {error}") from None

@@ -42,8 +42,8 @@ class GenerationConfig:
     """How words are chosen where a decoder runs free.
 
     Args:
-        strategy: ``greedy``: the most likely word at each position; ``sampling``: a draw from the softmax; ``beam``: the
-            sentence of highest summed log probability that a beam search finds.
+        strategy: ``greedy``: the most likely word at each position; ``sampling``: a draw from the softmax; ``beam``:
+            the sentence of highest summed log probability that a beam search finds.
         temperature: Of ``sampling``; logits are divided by it.
         num_beams: Of ``beam``: sentences that are kept at each position.
     """
@@ -77,8 +77,8 @@ class Decoder(Protocol):
     def __call__(self, codes: Tensor, ids: Tensor, table: Tensor) -> Tensor:
         """Return unit-length position vectors [..., length, embedding] for ``codes`` [..., latent].
 
-        The vector of position t sees the code and the words of ``ids`` before t (teacher forcing); a decoder that writes
-        all positions at once reads neither ids nor table.
+        The vector of position t sees the code and the words of ``ids`` before t (teacher forcing); a decoder that
+        writes all positions at once reads neither ids nor table.
 
         Args:
             codes: [..., latent].

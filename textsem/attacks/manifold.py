@@ -41,8 +41,8 @@ class ManifoldConfig:
         noise_weights: Lengths of the noise that is added to the adversarial move, in units of that move; directions
             take them in turn.  Little noise keeps to what E' learnt, much of it brings more different sentences.
         decoding: ``mixture``: the codes together propose edits of the original (`EditProposer`); ``single``: each code
-            is one candidate (`decode_few_edits`); ``free``: each code is the sentence that the decoder writes by itself.
-            The clean reconstruction is always decoded so.
+            is one candidate (`decode_few_edits`); ``free``: each code is the sentence that the decoder writes by
+            itself, as the clean reconstruction always is.
         generation: How a decoder that runs ``free`` chooses words.
         edits: Of ``mixture``: how many codes, which edits, how they are weighed.
     """

@@ -136,8 +136,8 @@ def _load_adversary(config: AttackSnliConfig) -> TextAdversary:
     found = model.config.decoder_name
     if config.decoder not in (None, found):
         raise ValueError(
-            f"expected an adversary with decoder {config.decoder}, got {found} in {config.model}: name the folder of one "
-            f"with --model; scripts/train_adversary.py --decoder {config.decoder} trains it"
+            f"expected an adversary with decoder {config.decoder}, got {found} in {config.model}: name the folder of "
+            f"one with --model; scripts/train_adversary.py --decoder {config.decoder} trains it"
         )
     return model
 

@@ -178,7 +178,7 @@ class TextProblem:
         return outputs
 
     def vectors(self, outputs: DecodedText, ids: Tensor) -> Tensor:
-        """Return position vectors [..., batch, length, embedding] of outputs along the words of ``ids`` [batch, length].
+        """Return position vectors [..., batch, length, embedding] of outputs along ``ids`` [batch, length].
 
         They are computed once: a problem has one batch.
         """
