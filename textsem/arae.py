@@ -216,8 +216,8 @@ class ARAE(nn.Module):
             if not (path / name).is_file():
                 raise ValueError(f"expected an ARAE's folder with {name}, found none in {path}")
         values = _read_json(path / "config.json", dict)
-        if (found := values.pop("format", None)) != FORMAT:
-            raise ValueError(f"expected a config.json of format {FORMAT} in {path}, got {found}")
+        if (form := values.pop("format", None)) != FORMAT:
+            raise ValueError(f"expected a config.json of format {FORMAT} in {path}, got {form}")
         vocabulary = Vocabulary(_read_json(path / "vocabulary.json", list))
         model = cls(ARAEConfig.from_dict(values), vocabulary)
         try:
@@ -232,7 +232,8 @@ class ARAE(nn.Module):
         try:
             model.load_state_dict(tensors, strict=True)
         except RuntimeError as error:
-            raise ValueError(f"expected the weights of this config in {path / 'model.safetensors'}: {error}") from None
+            found = " ".join(str(error).split())  # torch names one key a line
+            raise ValueError(f"expected the weights of this config in {path / 'model.safetensors'}: {found}") from None
         return model.eval()
 
 

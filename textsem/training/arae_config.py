@@ -42,21 +42,21 @@ class ARAETrainingConfig:
         seed: Of weights, order and noise.
     """
 
-    num_steps: int = 11_000
+    num_steps: int = 5_000
     batch_size: int = 128
     critic_steps: int = 5
     embeddings: Literal["cooccurrence", "random"] = "cooccurrence"
     max_words: int = 11_000
     num_negatives: int | None = 1024
-    learning_rate: float = 1e-3
+    learning_rate: float = 2e-3
     warmup_steps: int = 200
-    generator_rate: float = 2e-4
-    critic_rate: float = 2e-4
+    generator_rate: float = 1e-3
+    critic_rate: float = 1e-3
     gan_beta: float = 0.5
     gan_second_beta: float = 0.9
     penalty: float = 10.0
     encoder_weight: float = 0.01
-    noise_std: float = 0.06
+    noise_std: float = 0.1
     noise_decay: float = 0.99
     noise_decay_every: int = 100
     word_dropout: float = 0.2
@@ -130,6 +130,7 @@ ARAE_PRESETS: dict[str, ARAEPreset] = {
             noise_std=0.2,
             noise_decay=0.995,
             word_dropout=0.0,
+            learning_rate=1e-3,
             max_gradient_norm=1.0,
             generator_rate=5e-5,
             critic_rate=1e-5,
