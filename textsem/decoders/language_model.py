@@ -49,10 +49,10 @@ class LanguageModelDecoder(nn.Module):
 
         h_t = S_t z + b_t + V w_{t-1},   u_t = normalize(O norm(transformer(h_1 .. h_t)))
 
-    w_{t-1} is the unit vector of the word before, at first that of the start symbol.  Each position has its own map
-    S_t of the code, as in the transpose CNN, so that the code can say a word before attention has learned anything;
-    the bias b_t of that map is also what tells the positions apart.  Layers normalise their input (pre-norm) and have
-    no dropout.  The paper does not say what its language model is.
+    w_{t-1} is the vector of the word before, of length sqrt(embedding), at first that of the start symbol.  Each
+    position has its own map S_t of the code, as in the transpose CNN, so that the code can say a word before attention
+    has learned anything; the bias b_t of that map is also what tells the positions apart.  Layers normalise their
+    input (pre-norm) and have no dropout.  The paper does not say what its language model is.
 
     Args:
         config: Shape of the decoder.
@@ -123,7 +123,8 @@ class LanguageModelDecoder(nn.Module):
 
     def _read(self, words: Tensor, table: Tensor) -> Tensor:
         """Return what words [...] say to the position behind them, [..., hidden]."""
-        read: Tensor = self.read(F.embedding(words, table))
+        # Coordinates of size 1, as those of a code on its sphere: else words would be learned far later than the code.
+        read: Tensor = self.read(math.sqrt(self.config.embedding_dim) * F.embedding(words, table))
         return read
 
     def _vectors(self, hidden: Tensor, like: Tensor) -> Tensor:
