@@ -84,14 +84,14 @@ def write_arae_card(
     """
     columns = {"untrained": metrics[0], "first watch": metrics[min(1, len(metrics) - 1)], "kept": best}
     columns |= {"last": metrics[-1], "real text": references}
+    head = [f"{name} (batch {column['step']})" if "step" in column else name for name, column in columns.items()]
     lines = [
         "# An ARAE: sentences from codes, codes from noise",
         "",
         "Load it with `textsem.arae.ARAE.from_pretrained`.  Adversarially regularised autoencoder (Zhao et al. 2018)",
         "with the inverter of Zhao et al. 2018b, for English sentences like those of SNLI.",
         "",
-        "| figure | "
-        + " | ".join(f"{name} (batch {c['step']})" if "step" in c else name for name, c in columns.items()),
+        f"| figure | {' | '.join(head)} |",
         "|---" * (len(columns) + 1) + "|",
         *(_row(name, [column.get(name) for column in columns.values()]) for name in FIGURES),
         "",
