@@ -106,7 +106,7 @@ def test_positions_of_the_same_words_and_a_zero_code_differ() -> None:
 def test_layers_are_the_transformer_of_torch(num_heads: int) -> None:
     model, codes, ids = decoder(num_heads=num_heads), normal(4, LATENT), words(4, LENGTH)
     previous = torch.cat([torch.full((4, 1), START_ID), ids[:, :-1]], dim=1)
-    hidden = model.spread(codes).reshape(4, LENGTH, HIDDEN) + model.read(table()[previous])
+    hidden = model.spread(codes).reshape(4, LENGTH, HIDDEN) + model.read(EMBEDDING**0.5 * table()[previous])
     for layer in model.layers:
         oracle = nn.TransformerEncoderLayer(
             HIDDEN, num_heads, 16, dropout=0.0, activation="gelu", batch_first=True, norm_first=True

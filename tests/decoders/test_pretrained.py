@@ -27,7 +27,7 @@ from tests.decoders.tiny_language_models import (
 )
 from textsem.decoders.pretrained import PretrainedDecoder, PretrainedDecoderConfig
 from textsem.decoders.pretrained_words import lay_out_pieces, word_pieces
-from textsem.latent.initialisation import materialise
+from textsem.latent.initialisation import draw_layers, materialise
 from textsem.protocols import GenerationConfig
 from textsem.text.vocabulary import END_ID, PAD_ID, START_ID, UNKNOWN_ID
 
@@ -305,6 +305,13 @@ def test_materialised_buffers_keep_what_only_the_constructor_computes() -> None:
     assert module.inner.get_buffer("frequencies").tolist() == [1.0, pytest.approx(0.1)]
     assert module.linear.get_buffer("count").tolist() == [0.0, 0.0]
     assert not any(p.is_meta or p.any() for p in module.parameters())
+
+
+def test_norms_without_bias_are_drawn() -> None:
+    norm = nn.LayerNorm(3, bias=False)
+    nn.init.zeros_(norm.weight)
+    draw_layers(nn.Sequential(norm, nn.GroupNorm(1, 3, affine=False)), torch.Generator())
+    assert norm.weight.tolist() == [1.0, 1.0, 1.0]
 
 
 def build(name: str) -> PretrainedDecoder:

@@ -44,6 +44,6 @@ def test_claim_is_decided_by_intervals(rows: dict[str, Any], claim: str, lowest:
 
 def test_paragraph_tells_figures_of_both_sides() -> None:
     text = judge_claim({"a": row(CNN, 3.0, 1.9, 4.0), "b": row(OTHER, 1.5, 1.2, 1.8)})["text"]
-    assert "b (language_model): 1.50 (1.20 to 1.80), similarity 0.71, 2 words changed, 90.0% of tokens" in text
+    assert "b (language_model): 1.50 (1.20 to 1.80), similarity 0.71, words changed 2, 90.0% of tokens" in text
     assert "The best transpose CNN is a (transpose_cnn): 3.00 (1.90 to 4.00)" in text
     assert "do not overlap" in text

@@ -48,10 +48,11 @@ def to_markdown(found: Mapping[str, Any]) -> str:
 
 def _facts(found: Mapping[str, Any]) -> list[str]:
     data, thresholds = found["data"], found["thresholds"]
+    source = f"{data['source']} ({data['split']})" if data["split"] else data["source"]
     fitted = found["measured_by"]["language_model_fitted_on"]
     attacked = next(iter(found["models"].values()))["attacks"]["rows"][OWN]["valid"]["of"]
     return [
-        f"- pairs: {found['pairs']} of {data['source']} ({data['split']}), {attacked} of them right before; "
+        f"- pairs: {found['pairs']} of {source}, {attacked} of them right before; "
         f"{found['taken_by_all']} that every model takes, for free text; {found['sentences']} sentences reconstructed",
         f"- target: {found['took_part']['target']['name']}; judge: {found['judge']}",
         f"- valid: similarity at least {thresholds['min_similarity']}, perplexity at most "

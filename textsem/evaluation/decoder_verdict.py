@@ -67,7 +67,7 @@ def _told(name: str, row: Row) -> str:
     within = "no interval" if bounds is None else f"{bounds[0]:.2f} to {bounds[1]:.2f}"
     return (
         f"{name} ({row['decoder']}): {free['median_ratio']:.2f} ({within}), "
-        f"similarity {free['median_similarity']:.2f}, {number(free['median_changed_words'])} words changed, "
+        f"similarity {free['median_similarity']:.2f}, words changed {number(free['median_changed_words'])}, "
         f"{percent(tokens)} of tokens reconstructed"
     )
 

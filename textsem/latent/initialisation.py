@@ -35,8 +35,9 @@ def draw_layers(module: nn.Module, generator: torch.Generator) -> None:
     """Draw weights and biases as torch does by itself, uniform within 1 / sqrt(fan in), but from a generator."""
     for layer in module.modules():
         if isinstance(layer, nn.GroupNorm | nn.LayerNorm):
-            nn.init.ones_(layer.weight)
-            nn.init.zeros_(layer.bias)
+            for weight, value in ((layer.weight, 1.0), (layer.bias, 0.0)):
+                if weight is not None:
+                    nn.init.constant_(weight, value)
         elif isinstance(layer, nn.RNNBase):
             for weight in layer.parameters():
                 nn.init.uniform_(
