@@ -1,5 +1,6 @@
 """Figures of a decoder: BLEU by hand, the draw of the reconstruction, parameters, relative times."""
 
+import math
 from collections.abc import Callable, Mapping
 
 import pytest
@@ -28,6 +29,8 @@ def test_bleu_by_hand() -> None:
     assert bleu([five], [five]) == 1.0
     # 4 of 5 words, 3 of 4 pairs, 2 of 3 triples, 1 of 2 quadruples.
     assert bleu([five], [tuple("abcdx")]) == pytest.approx((4 / 5 * 3 / 4 * 2 / 3 * 1 / 2) ** 0.25)
+    # All of four words are right, and one is missing: the brevity penalty alone.
+    assert bleu([five], [five[:4]]) == pytest.approx(math.exp(1 - 5 / 4))
     # Counts of the corpus are summed before they are divided.
     assert bleu([five, five], [tuple("abcdx"), five]) == pytest.approx((9 / 10 * 7 / 8 * 5 / 6 * 3 / 4) ** 0.25)
     # No pair is right: each order without a match counts a tenth of one.

@@ -104,7 +104,7 @@ class CompareDecodersConfig:
             name, separator, folder = given.partition("=")
             if not separator or not folder or not PLAIN_NAME.fullmatch(name):
                 raise ValueError(f"expected models as NAME=FOLDER, NAME of letters, digits, . + and -, got {given!r}")
-            if name in (*FILE_NAMES, TIMES_NAME, JUDGE_NAME):
+            if name in found or name in (*FILE_NAMES, TIMES_NAME, JUDGE_NAME):
                 raise ValueError(f"expected another name for each model, got {name!r} for {folder}, which is taken")
             found[name] = folder
         if not found:
