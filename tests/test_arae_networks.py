@@ -23,11 +23,11 @@ def test_default_sizes_are_those_of_zhao_et_al() -> None:
 def test_perceptron_has_leaky_relu_between_its_layers_alone() -> None:
     network, inputs = Perceptron((2, 2, 2)), torch.tensor([[3.0, -5.0]])
     with torch.no_grad():
-        for layer in network.layers:
-            layer.weight.copy_(torch.eye(2))
+        for weight in (network.layers.get_parameter("0.weight"), network.layers.get_parameter("1.weight")):
+            weight.copy_(torch.eye(2))
     torch.testing.assert_close(network(inputs), torch.tensor([[3.0, -1.0]]))
     with torch.no_grad():
-        network.layers[1].weight.neg_()
+        network.layers.get_parameter("1.weight").neg_()
     torch.testing.assert_close(network(inputs), torch.tensor([[-3.0, 1.0]]))
 
 

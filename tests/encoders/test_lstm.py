@@ -25,10 +25,11 @@ def batch() -> tuple[Tensor, Tensor]:
 
 def states_by_hand(encoder: LSTMEncoder, words: Tensor) -> Tensor:
     """Return h after the last of words [words, embedding], by Hochreiter & Schmidhuber's gates."""
-    lstm = encoder.lstm
+    weights = dict(encoder.lstm.named_parameters())
     hidden = cell = torch.zeros(HIDDEN, dtype=torch.float64)
     for word in words:
-        gates = lstm.weight_ih_l0 @ word + lstm.bias_ih_l0 + lstm.weight_hh_l0 @ hidden + lstm.bias_hh_l0
+        gates = weights["weight_ih_l0"] @ word + weights["bias_ih_l0"]
+        gates = gates + weights["weight_hh_l0"] @ hidden + weights["bias_hh_l0"]
         admit, forget, candidate, emit = gates.split(HIDDEN)
         cell = forget.sigmoid() * cell + admit.sigmoid() * candidate.tanh()
         hidden = emit.sigmoid() * cell.tanh()

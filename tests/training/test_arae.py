@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -77,10 +78,10 @@ def test_batch_is_one_autoencoder_step_several_of_the_critic_and_one_of_the_gene
 
 def test_each_step_changes_its_own_weights_alone(tmp_path: Path) -> None:
     run = build_run(tmp_path)
-    own = {"autoencoder": ("encoder.", "decoder.", "embedding", "log_scale")}
-    own |= {"critic": ("critic.",), "generator": ("generator.",)}
+    own: dict[str, tuple[str, ...]] = {"critic": ("critic.",), "generator": ("generator.",)}
+    own["autoencoder"] = ("encoder.", "decoder.", "embedding", "log_scale")
     run.autoencoder_step(run.ids[:6], 0)
-    steps = {"autoencoder": lambda: run.autoencoder_step(run.ids[:6], 1)}
+    steps: dict[str, Callable[[], object]] = {"autoencoder": lambda: run.autoencoder_step(run.ids[:6], 1)}
     steps |= {"critic": run.critic_step, "generator": run.generator_step}
     for name, step in steps.items():
         before = weights(run)
@@ -164,6 +165,20 @@ def test_watches_are_lines_of_metrics_from_the_untrained_model_on(tmp_path: Path
     assert all(names <= set(line) for line in lines)
     assert {"reconstruction", "critic", "generator", "distance"} <= set(lines[-1])
     assert set(run.progress.references) == {"forward_perplexity", "reverse_perplexity"}
+
+
+def test_weights_at_which_time_was_up_are_watched_after_the_state_is_saved(tmp_path: Path) -> None:
+    run = build_run(tmp_path)
+    best = train_arae(run, watch_every=5, max_minutes=0)
+    assert [line["step"] for line in run.progress.metrics] == [0, 1]
+    assert (tmp_path / "metrics.jsonl").read_text().count("\n") == 1
+    assert not best.training
+    again = build_run(tmp_path)
+    again.resume()
+    assert [line["step"] for line in again.progress.metrics] == [0]
+    again.config = replace(again.config, num_steps=2)
+    train_arae(again, is_resumed=True, watch_every=1, max_minutes=0)
+    assert [line["step"] for line in again.progress.metrics] == [0, 2]  # was due: not twice
 
 
 def test_watching_does_not_change_the_training(tmp_path: Path) -> None:

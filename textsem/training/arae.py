@@ -311,7 +311,8 @@ def train_arae(
         run: Model, data and settings.
         is_resumed: Go on from the state in the run's folder.
         watch_every: Batches between two watches, after each of which the state is saved.
-        max_minutes: Stop after the batch that passes this time; resuming goes on exactly.
+        max_minutes: Stop after the batch that passes this time; the state is saved, then the present weights are
+            watched and may be the best.  Resuming goes on from the saved state, exactly.
 
     Raises:
         ValueError: If ``watch_every`` is not positive, or there is no state of these settings to resume.
@@ -323,4 +324,6 @@ def train_arae(
         run.resume()
     if not run.train(watch_every=watch_every, max_minutes=max_minutes):
         _LOGGER.warning("time is up after %d of %d batches", run.progress.step, run.config.num_steps)
+        if run.progress.metrics[-1]["step"] != run.progress.step:
+            run.look()
     return run.best.eval()

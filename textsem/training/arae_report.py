@@ -98,7 +98,8 @@ def write_arae_card(
         "Reconstruction is of held-out sentences, greedy.  Forward perplexity: greedy samples under a trigram of the",
         "training sentences.  Reverse perplexity: held-out sentences under a trigram of the samples.  Real text:",
         "training sentences in the samples' place, as many.  The weights kept have the lowest reverse perplexity",
-        "of all watches whose reconstruction lies within one point of the best.",
+        "of all watches whose reconstruction lies within one point of the best.  All figures are of the weights before",
+        "they were rounded to half precision.",
         "",
         *(f"- {name}: {value:.1f} minutes" for name, value in times.items()),
         f"- Data: `{json.dumps(dict(data))}`",
@@ -132,7 +133,8 @@ def write_samples(folder: Path, model: ARAE, held_out: Tensor, *, seed: int) -> 
     """
 
     def shown(row: Tensor) -> str:
-        return " ".join(model.vocabulary.decode(row.tolist())) or "(nothing)"
+        text = " ".join(model.vocabulary.decode(row.tolist())) or "(nothing)"
+        return text.replace("|", "\\|").replace("<", "\\<")  # Markdown's own signs
 
     samples = model.sample(NUM_SAMPLES, torch.Generator().manual_seed(seed))
     originals = held_out[:NUM_RECONSTRUCTIONS]

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
+from torch import Tensor
 
 from textsem.arae import ARAE, ARAEConfig
 from textsem.arae_networks import InverterConfig
@@ -62,20 +63,23 @@ def run_arae_job(job: ARAEJob) -> Path:
     """Load, train, fit the inverter, save; return the folder.
 
     Raises:
-        ValueError: If no held-out data is given, or data or a state to resume from do not fit.
+        ValueError: If there is no held-out data, the limit is negative, or data or a state to resume from do not fit.
         FloatingPointError: If a loss is not finite.
     """
     if not job.held_out:
         raise ValueError("expected held-out data for the watches, got none")
+    if job.limit < 0:
+        raise ValueError(f"expected a limit of at least 0, got {job.limit}")
     model_config, config = job.model_config(), job.training_config()
+    inverter_config = _inverter_config(model_config, num_steps=job.inverter_steps, seed=config.seed)
     held_out = [load_nli(source, split="test") for source in job.held_out]
-    sources = [load_nli(job.data, split=job.split, limit=1).identity.source, *job.sentences]
+    sources = [job.data or load_nli(None, split=job.split, limit=1).identity.source, *job.sentences]
     sentences = load_sentences(sources, split=job.split, held_out=held_out).sentences[: job.limit or None]
     watched = list({comparable(text): text for text in held_out[0].hypotheses if tokenize(text).words}.values())
     model = build_arae(sentences, model_config, config).to(job.device)
     run = ARAERun(model, sentences, watched, config, job.output)
     best = train_arae(run, is_resumed=job.resume, watch_every=job.watch_every, max_minutes=job.max_minutes)
-    fit_inverter(best, run, num_steps=job.inverter_steps)
+    best.cpu().add_inverter(train_inverter(best.generator, _codes(best, run), inverter_config))
     best.save_pretrained(job.output)
     write_metrics(job.output, run.progress.metrics)
     write_arae_curve(job.output, run.progress.metrics, run.progress.references)
@@ -99,18 +103,15 @@ def run_arae_job(job: ARAEJob) -> Path:
     return job.output
 
 
+def _inverter_config(model: ARAEConfig, *, num_steps: int, seed: int) -> InverterTrainingConfig:
+    """Return the settings of the inverter, 300-300-300-100 beside a generator of 100-300-300."""
+    shape = model.generator
+    inverter = InverterConfig(shape.code_dim, (*shape.hidden, *shape.hidden), shape.noise_dim)
+    return InverterTrainingConfig(inverter=inverter, num_steps=num_steps, seed=seed)
+
+
 @torch.no_grad()
-def _codes(model: ARAE, run: ARAERun) -> torch.Tensor:
+def _codes(model: ARAE, run: ARAERun) -> Tensor:
+    """Return the codes of a random choice of training sentences, [sentences, code]."""
     order = torch.randperm(len(run.ids), generator=torch.Generator().manual_seed(run.config.seed))[:INVERTED_CODES]
-    parts = torch.split(run.ids[order], ENCODED_ROWS)
-    return torch.cat([model.encode(part.to(run.device)) for part in parts]).cpu()
-
-
-def fit_inverter(model: ARAE, run: ARAERun, *, num_steps: int) -> None:
-    """Train the inverter on codes of training sentences and put it into the model."""
-    shape = model.config.generator
-    hidden = (*shape.hidden, *shape.hidden)  # 300-300-300-100 beside a generator of 100-300-300
-    inverter = InverterConfig(shape.code_dim, hidden, shape.noise_dim)
-    settings = InverterTrainingConfig(inverter=inverter, num_steps=num_steps, seed=run.config.seed)
-    codes = _codes(model, run)
-    model.cpu().add_inverter(train_inverter(model.generator, codes, settings))
+    return torch.cat([model.encode(part) for part in torch.split(run.ids[order], ENCODED_ROWS)])
