@@ -7,6 +7,7 @@ from torch import nn
 
 from textsem.decoders.arae import ARAEDecoder, ARAEDecoderConfig
 from textsem.decoders.language_model import LanguageModelDecoder, LanguageModelDecoderConfig
+from textsem.decoders.pretrained import PretrainedDecoder, PretrainedDecoderConfig
 from textsem.decoders.transpose_cnn import TransposeCNNDecoder, TransposeCNNDecoderConfig
 from textsem.encoders.cnn import CNNEncoder, CNNEncoderConfig
 from textsem.encoders.lstm import LSTMEncoder, LSTMEncoderConfig
@@ -15,7 +16,7 @@ from textsem.latent.particles import ParticleConfig
 __all__ = ["DECODERS", "ENCODERS", "DecoderConfig", "EncoderConfig", "TextAdversaryConfig"]
 
 EncoderConfig = CNNEncoderConfig | LSTMEncoderConfig
-DecoderConfig = ARAEDecoderConfig | LanguageModelDecoderConfig | TransposeCNNDecoderConfig
+DecoderConfig = ARAEDecoderConfig | LanguageModelDecoderConfig | PretrainedDecoderConfig | TransposeCNNDecoderConfig
 
 # Names in a saved file, and what they rebuild: a class and its config.
 ENCODERS: dict[str, tuple[type[nn.Module], type[EncoderConfig]]] = {
@@ -25,6 +26,7 @@ ENCODERS: dict[str, tuple[type[nn.Module], type[EncoderConfig]]] = {
 DECODERS: dict[str, tuple[type[nn.Module], type[DecoderConfig]]] = {
     "arae": (ARAEDecoder, ARAEDecoderConfig),
     "language_model": (LanguageModelDecoder, LanguageModelDecoderConfig),
+    "pretrained": (PretrainedDecoder, PretrainedDecoderConfig),
     "transpose_cnn": (TransposeCNNDecoder, TransposeCNNDecoderConfig),
 }
 

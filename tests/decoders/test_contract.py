@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import nn
 
+from tests.decoders.tiny_language_models import FAMILIES, build_tiny_decoder
 from textsem.decoders.arae import ARAEDecoder, ARAEDecoderConfig
 from textsem.decoders.language_model import LanguageModelDecoder, LanguageModelDecoderConfig
 from textsem.decoders.transpose_cnn import TransposeCNNDecoder, TransposeCNNDecoderConfig
@@ -19,35 +20,58 @@ IDS = torch.tensor([5, 9, 4, 18, END_ID, PAD_ID, PAD_ID])
 TABLE = nn.functional.normalize(torch.randn(VOCAB, EMBEDDING, generator=torch.Generator().manual_seed(3)), dim=-1)
 STRATEGIES = [GenerationConfig(), GenerationConfig("sampling", temperature=0.7), GenerationConfig("beam", num_beams=3)]
 
-DECODERS: dict[str, Callable[[], nn.Module]] = {
-    "arae": lambda: ARAEDecoder(
-        ARAEDecoderConfig(LATENT, LENGTH, EMBEDDING, hidden_dim=8, code_dim=LATENT, view_dim=4)
+Build = Callable[[int], nn.Module]
+
+
+def drawn(make: Callable[[], nn.Module]) -> Build:
+    """Build a decoder as an adversary does: on the meta device, then drawn from a seed."""
+
+    def build(seed: int) -> nn.Module:
+        with torch.device("meta"):
+            decoder = make()
+        materialise(decoder)
+        draw_layers(decoder, torch.Generator().manual_seed(seed))
+        return decoder.eval()
+
+    return build
+
+
+def pretrained(model_type: str) -> Build:
+    sizes = {"latent_dim": LATENT, "length": LENGTH, "embedding_dim": EMBEDDING, "vocab_size": VOCAB}
+    return lambda seed: build_tiny_decoder(model_type, **sizes, seed=seed)
+
+
+DECODERS: dict[str, Build] = {
+    "arae": drawn(
+        lambda: ARAEDecoder(ARAEDecoderConfig(LATENT, LENGTH, EMBEDDING, hidden_dim=8, code_dim=LATENT, view_dim=4))
     ),
-    "arae as published, codes of another width": lambda: ARAEDecoder(
-        ARAEDecoderConfig(LATENT, LENGTH, EMBEDDING, hidden_dim=8, code_dim=4, code_input="constant")
+    "arae as published, codes of another width": drawn(
+        lambda: ARAEDecoder(
+            ARAEDecoderConfig(LATENT, LENGTH, EMBEDDING, hidden_dim=8, code_dim=4, code_input="constant")
+        )
     ),
-    "language model": lambda: LanguageModelDecoder(
-        LanguageModelDecoderConfig(LATENT, LENGTH, EMBEDDING, hidden_dim=8, num_heads=2, feedforward_dim=10)
+    "language model": drawn(
+        lambda: LanguageModelDecoder(
+            LanguageModelDecoderConfig(LATENT, LENGTH, EMBEDDING, hidden_dim=8, num_heads=2, feedforward_dim=10)
+        )
     ),
-    "transpose cnn": lambda: TransposeCNNDecoder(TransposeCNNDecoderConfig(LATENT, LENGTH, EMBEDDING, channels=8)),
-    "transpose cnn of Table 10": lambda: TransposeCNNDecoder(
-        TransposeCNNDecoderConfig(LATENT, LENGTH, EMBEDDING, channels=8, num_layers=3, kernel_size=5, has_norm=False)
+    **{f"pretrained {model_type}": pretrained(model_type) for model_type in FAMILIES},
+    "transpose cnn": drawn(
+        lambda: TransposeCNNDecoder(TransposeCNNDecoderConfig(LATENT, LENGTH, EMBEDDING, channels=8))
+    ),
+    "transpose cnn of Table 10": drawn(
+        lambda: TransposeCNNDecoder(
+            TransposeCNNDecoderConfig(
+                LATENT, LENGTH, EMBEDDING, channels=8, num_layers=3, kernel_size=5, has_norm=False
+            )
+        )
     ),
 }
 
 
-def build(name: str, seed: int = 0) -> nn.Module:
-    """Build a decoder as an adversary does: without weights of its own, then drawn."""
-    with torch.device("meta"):
-        decoder = DECODERS[name]()
-    materialise(decoder)
-    draw_layers(decoder, torch.Generator().manual_seed(seed))
-    return decoder.eval()
-
-
 @pytest.fixture(params=DECODERS)
 def decoder(request: pytest.FixtureRequest) -> nn.Module:
-    return build(request.param)
+    return DECODERS[request.param](0)
 
 
 def codes(*shape: int) -> torch.Tensor:
@@ -168,7 +192,7 @@ def test_same_codes_give_the_same_vectors(decoder: nn.Module) -> None:
 
 @pytest.mark.parametrize("name", DECODERS)
 def test_state_dict_carries_everything(name: str) -> None:
-    first, second = build(name), build(name, seed=1)
+    first, second = DECODERS[name](0), DECODERS[name](1)
     assert not torch.equal(vectors_of(first, codes(4)), vectors_of(second, codes(4)))
     second.load_state_dict(first.state_dict(), strict=True)
     assert torch.equal(vectors_of(first, codes(4)), vectors_of(second, codes(4)))
