@@ -46,6 +46,8 @@ def test_pads_are_never_read() -> None:
     encoder, (embedded, mask) = build(), batch()
     spoilt = torch.where(mask[..., None], embedded, torch.nan)
     assert torch.equal(encoder(spoilt, mask), encoder(embedded, mask))
+    nothing = torch.zeros_like(mask)
+    assert torch.equal(encoder(spoilt, nothing), encoder(torch.zeros_like(embedded), nothing))
 
 
 def test_longer_rows_in_the_batch_change_nothing() -> None:
