@@ -42,6 +42,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     add("--encoder", choices=("cnn", "arae"), default="cnn", help="feature extractor (default: %(default)s)")
     add("--arae", default=None, help="folder of scripts/train_arae.py, for its embeddings, encoder or decoder")
     add("--language-model", default=None, help="folder or hub id of the model that --decoder pretrained conditions")
+    add("--tune-language-model", action="store_true", help="train that model too, not its prefix and output alone")
     add("--start-from", default=None, help="folder of a trained adversary: skip the first stage, keep its weights")
     add("--fresh-particles", action="store_true", help="with --start-from: begin both recognition networks afresh")
     add("--output", type=Path, required=True, help="folder for model, card, metrics, curve and training state")

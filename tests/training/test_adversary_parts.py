@@ -1,12 +1,15 @@
 """Adversaries around each decoder and with parts of an ARAE: what is taken over, and that they train and come back."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
+from transformers import AutoModel
 
 from tests.builders import ARAE_CODE, EMBEDDING, LATENT, MAX_LENGTH, TINY_DECODERS, build_tiny_arae
+from tests.decoders.tiny_language_models import save_tiny_language_model
 from tests.training.toys import CONFIG, PAIRS, SENTENCES, SHAPE, WORDS, build_attacker
 from textsem.arae import ARAE
 from textsem.model import TextAdversary
@@ -121,6 +124,38 @@ def test_decoder_of_an_arae_takes_codes_of_another_width(arae_folder: Path) -> N
     for key, value in arae.decoder.state_dict().items():
         assert torch.equal(model.decoder.state_dict()[key], value)
     assert model.decode_ids(torch.ones(2, LATENT)).shape == (2, MAX_LENGTH + 1)
+
+
+@pytest.mark.parametrize("model_type", ["gpt2", "t5"])
+def test_pretrained_language_model_is_conditioned_saved_and_loaded_without_its_folder(
+    model_type: str, tmp_path: Path
+) -> None:
+    folder = save_tiny_language_model(tmp_path / model_type, model_type)
+    parts = Parts("pretrained", language_model=str(folder))
+    config = replace(CONFIG, reconstruction_steps=3, manifold_steps=2, adversarial_steps=2)
+    model = build_adversary(SENTENCES, replace(SHAPE, num_particles=3), config, parts)
+    theirs = AutoModel.from_pretrained(folder).state_dict()
+    before = {name: value.clone() for name, value in model.decoder.state_dict().items()}
+    for name, value in theirs.items():
+        if f"language_model.{name}" in before:
+            torch.testing.assert_close(before[f"language_model.{name}"], value)
+    run = AdversaryRun(model, SENTENCES, PAIRS, config, tmp_path, attacker=build_attacker(model, config))
+    train_adversary(run)
+    # The prefix and the output learn, the language model is as it was.
+    for name, value in model.decoder.state_dict().items():
+        assert torch.equal(value, before[name]) is name.startswith(("language_model.", "pieces")), name
+    shutil.rmtree(folder)
+    model.save_pretrained(tmp_path / "model")
+    loaded = TextAdversary.from_pretrained(tmp_path / "model")
+    assert torch.equal(loaded.decoder.pieces, model.decoder.pieces)  # type: ignore[arg-type]
+    codes = torch.randn(3, LATENT, generator=torch.Generator().manual_seed(0))
+    ids = run.ids[:1]
+    torch.testing.assert_close(
+        loaded.position_vectors(codes, ids), model.position_vectors(codes, ids), atol=0.02, rtol=0.0
+    )
+    again = AdversaryRun(loaded.train(), SENTENCES, PAIRS, config, tmp_path, attacker=build_attacker(loaded, config))
+    assert not any(p.requires_grad for p in loaded.decoder.language_model.parameters())  # type: ignore[union-attr]
+    again.step(0)
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,7 @@ def test_toy_training_lowers_the_loss_and_brings_words_back(tmp_path: Path) -> N
 def test_generator_finds_the_real_codes(tmp_path: Path) -> None:
     run = build_run(tmp_path, replace(CONFIG, generator_rate=1e-2, critic_rate=1e-2))
     where = torch.nn.functional.normalize(torch.ones(1, CODE) * torch.tensor([1.0, -1.0]).repeat(CODE // 2), dim=-1)
-    run.recent = [where.expand(20, CODE)]
+    run.steps.recent = [where.expand(20, CODE)]
     noise = torch.randn(50, 4, generator=torch.Generator().manual_seed(0))
 
     def cosine() -> float:
@@ -44,8 +44,8 @@ def test_generator_finds_the_real_codes(tmp_path: Path) -> None:
 
     assert cosine() < 0.5
     for _ in range(100):
-        run.critic_step()
-        run.generator_step()
+        run.steps.critic_step()
+        run.steps.generator_step()
     assert cosine() > 0.9
 
 
@@ -53,7 +53,7 @@ def test_generator_finds_the_real_codes(tmp_path: Path) -> None:
 def test_both_encoders_learn(tmp_path: Path, encoder: str) -> None:
     run = build_run(tmp_path, replace(exact(), learning_rate=1e-2), with_encoder(SHAPE, encoder))
     before = weights(run)
-    losses = [run.autoencoder_step(run.ids[:6], 0)["reconstruction"] for _ in range(15)]
+    losses = [run.steps.autoencoder_step(run.ids[:6], 0)["reconstruction"] for _ in range(15)]
     assert losses[-1] < losses[0] - 0.2
     changed = {name for name, value in weights(run).items() if not torch.equal(value, before[name])}
     assert {name for name in before if name.startswith("encoder.")} <= changed
@@ -64,7 +64,7 @@ def test_batch_is_one_autoencoder_step_several_of_the_critic_and_one_of_the_gene
 ) -> None:
     run = build_run(tmp_path, replace(CONFIG, critic_steps=5))
     taken: list[str] = []
-    for name, optimiser in run.optimisers.items():
+    for name, optimiser in run.steps.optimisers.items():
         step = optimiser.step
 
         def recorded(name: str = name, step: Any = step) -> None:
@@ -80,9 +80,9 @@ def test_each_step_changes_its_own_weights_alone(tmp_path: Path) -> None:
     run = build_run(tmp_path)
     own: dict[str, tuple[str, ...]] = {"critic": ("critic.",), "generator": ("generator.",)}
     own["autoencoder"] = ("encoder.", "decoder.", "embedding", "log_scale")
-    run.autoencoder_step(run.ids[:6], 0)
-    steps: dict[str, Callable[[], object]] = {"autoencoder": lambda: run.autoencoder_step(run.ids[:6], 1)}
-    steps |= {"critic": run.critic_step, "generator": run.generator_step}
+    run.steps.autoencoder_step(run.ids[:6], 0)
+    steps: dict[str, Callable[[], object]] = {"autoencoder": lambda: run.steps.autoencoder_step(run.ids[:6], 1)}
+    steps |= {"critic": run.steps.critic_step, "generator": run.steps.generator_step}
     for name, step in steps.items():
         before = weights(run)
         step()
@@ -96,8 +96,8 @@ def test_critic_sees_the_codes_of_the_last_batches(tmp_path: Path) -> None:
     run = build_run(tmp_path)
     for step in range(3):
         run.step(step)
-    assert [len(codes) for codes in run.recent] == [6, 6]  # as many batches as critic steps
-    latest = run.recent[-1]
+    assert [len(codes) for codes in run.steps.recent] == [6, 6]  # as many batches as critic steps
+    latest = run.steps.recent[-1]
     torch.testing.assert_close(latest.norm(dim=-1), torch.ones(6))
     assert not latest.requires_grad
 
@@ -108,7 +108,7 @@ def test_encoder_makes_real_codes_look_generated(tmp_path: Path) -> None:
         run = build_run(tmp_path, replace(exact(), encoder_weight=weight, warmup_steps=0))
         ids = run.ids[:6]
         for step in range(5):
-            run.autoencoder_step(ids, step)
+            run.steps.autoencoder_step(ids, step)
         with torch.no_grad():
             scores[weight] = run.model.critic(run.model.encode(ids)).mean()
     assert scores[1e4] < scores[0.0] - 1e-3
@@ -123,7 +123,7 @@ def test_loss_is_the_cross_entropy_of_words_and_end_symbols(tmp_path: Path) -> N
         logits[..., [0, 1]] = -torch.inf  # pad and start are never written
         picked = logits.log_softmax(dim=-1).gather(-1, ids[..., None])[..., 0]
         expected = -picked[ids != PAD_ID].mean()
-    found = run.autoencoder_step(ids, 0)["reconstruction"]
+    found = run.steps.autoencoder_step(ids, 0)["reconstruction"]
     torch.testing.assert_close(found, expected)
 
 
@@ -131,8 +131,8 @@ def test_rate_is_warmed_up_and_falls_by_a_cosine(tmp_path: Path) -> None:
     run = build_run(tmp_path, replace(CONFIG, num_steps=100, warmup_steps=10, learning_rate=1.0))
     rates = []
     for step in (0, 4, 50, 100):
-        run.autoencoder_step(run.ids[:6], step)
-        rates.append(run.optimisers["autoencoder"].param_groups[0]["lr"])
+        run.steps.autoencoder_step(run.ids[:6], step)
+        rates.append(run.steps.optimisers["autoencoder"].param_groups[0]["lr"])
     assert rates == pytest.approx([0.1, 0.5, 0.05 + 0.95 / 2, 0.05], abs=2e-3)
 
 

@@ -41,6 +41,7 @@ class PretrainedDecoderConfig:
         vocab_size: Words of this package's vocabulary, the four special ones included.
         num_prefix: Input vectors that the code is turned into.
         max_pieces: Subwords of a word that are read; the rest of a longer word is cut off.
+        is_frozen: The language model stays as it is and prefix and output layer learn; otherwise all of it learns.
     """
 
     latent_dim: int
@@ -52,6 +53,7 @@ class PretrainedDecoderConfig:
     vocab_size: int
     num_prefix: int = 4
     max_pieces: int = 4
+    is_frozen: bool = True
 
     def __post_init__(self) -> None:
         """Check the choice and the ranges."""
@@ -95,6 +97,7 @@ class PretrainedDecoder(nn.Module):
         self.latent_dim = config.latent_dim
         self.length = config.length
         self.language_model = build_language_model(config.model_config)
+        self.language_model.requires_grad_(not config.is_frozen)
         check_positions(
             self.language_model,
             config.family,
@@ -120,6 +123,7 @@ class PretrainedDecoder(nn.Module):
         embedding_dim: int = 100,
         num_prefix: int = 4,
         max_pieces: int = 4,
+        is_frozen: bool = True,
         generator: torch.Generator,
         revision: str | None = None,
         token: str | None = None,
@@ -135,6 +139,7 @@ class PretrainedDecoder(nn.Module):
             embedding_dim: Width of a word vector.
             num_prefix: Input vectors that the code is turned into.
             max_pieces: Most subwords of a word.
+            is_frozen: See ``PretrainedDecoderConfig``.
             generator: Of the new layers.
             revision: Of the hub's repository.
             token: Of the hub, for repositories that ask for one.
@@ -155,6 +160,7 @@ class PretrainedDecoder(nn.Module):
             vocab_size=len(vocabulary_words),
             num_prefix=num_prefix,
             max_pieces=max_pieces,
+            is_frozen=is_frozen,
         )
         with torch.device("meta"):
             decoder = cls(config)

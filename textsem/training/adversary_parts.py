@@ -8,6 +8,7 @@ import torch
 
 from textsem.arae import ARAE
 from textsem.decoders.arae import ARAEDecoderConfig
+from textsem.decoders.pretrained import PretrainedDecoder
 from textsem.model import TextAdversary
 from textsem.model_config import TextAdversaryConfig
 from textsem.text.embeddings import cooccurrence_embeddings, random_embeddings
@@ -28,12 +29,14 @@ class Parts:
         arae: Folder of a trained ARAE, where embeddings, encoder or decoder are its own.
         has_arae_encoder: Whether the ARAE's encoder is the feature extractor (the 300 of Table 10).
         language_model: Folder or hub id for the decoder ``pretrained``.
+        tunes_language_model: Whether that model learns too, and not its prefix and output layer alone.
     """
 
     decoder: str | None = None
     arae: str | None = None
     has_arae_encoder: bool = False
     language_model: str | None = None
+    tunes_language_model: bool = False
 
     def check(self, embeddings: str) -> None:
         """Raise a ValueError where a part is wanted and its source is not named, or the other way round."""
@@ -47,6 +50,8 @@ class Parts:
                 "expected decoder pretrained and the folder or hub id of a language model together, "
                 f"got {self.decoder!r} and {self.language_model!r}"
             )
+        if self.tunes_language_model and self.language_model is None:
+            raise ValueError("expected a language model to tune, got none")
 
 
 FRESH = Parts()
@@ -81,8 +86,6 @@ def build_adversary(
     language_model = TrigramLanguageModel.fit(words, vocabulary=vocabulary)
     pretrained = None
     if parts.language_model is not None:
-        from textsem.decoders.pretrained import PretrainedDecoder
-
         old = shape.decoder
         pretrained = PretrainedDecoder.from_language_model(
             parts.language_model,
@@ -90,15 +93,13 @@ def build_adversary(
             latent_dim=old.latent_dim,
             length=old.length,
             embedding_dim=old.embedding_dim,
+            is_frozen=not parts.tunes_language_model,
             generator=generator,
         )
         shape = replace(shape, decoder_name="pretrained", decoder=pretrained.config)
     model = TextAdversary(shape, vocabulary, language_model).initialise(table, generator)
     if pretrained is not None:
         model.decoder.load_state_dict(pretrained.state_dict())
-        pretrained_names = {id(p) for p in pretrained.pretrained_parameters()}
-        for name, parameter in pretrained.named_parameters():
-            model.decoder.get_parameter(name).requires_grad_(id(parameter) not in pretrained_names)
     if arae is not None:
         _take_over(model, arae, parts)
     return model

@@ -48,6 +48,7 @@ class AdversaryJob:
     encoder: str
     arae: str | None
     language_model: str | None
+    tune_language_model: bool
     access: Access
     gradient: str | None
     start_from: str | None
@@ -106,6 +107,7 @@ def run_adversary_job(job: AdversaryJob) -> Path:
     attacker = _attacker(job, model, pairs, config) if config.adversarial_steps else None
     identity: dict[str, Any] = {"target": job.target, "keeper": job.keeper, "access": job.access} if attacker else {}
     identity |= {"start_from": job.start_from, "fresh_particles": job.fresh_particles}
+    identity |= _given({"arae": job.arae, "language_model": job.language_model})
     run = AdversaryRun(model, sentences, pairs, config, job.output, attacker=attacker, identity=identity)
     train_adversary(run, is_resumed=job.resume, checkpoint_every=job.checkpoint_every, max_minutes=job.max_minutes)
     model.save_pretrained(job.output)
@@ -148,7 +150,7 @@ def _model(job: AdversaryJob, sentences: Sequence[str], config: AdversaryTrainin
     num_particles = config.learner.num_particles
     if not job.start_from:
         shape = replace(preset(job.preset).model, num_particles=num_particles)
-        parts = Parts(job.decoder, job.arae, job.encoder == "arae", job.language_model)
+        parts = Parts(job.decoder, job.arae, job.encoder == "arae", job.language_model, job.tune_language_model)
         return build_adversary(sentences, shape, config, parts)
     model = TextAdversary.from_pretrained(job.start_from).train()
     model.config = replace(model.config, num_particles=num_particles)
