@@ -23,8 +23,8 @@ from tests.builders import (
     build_tiny_adversary,
     features_config,
 )
-from textsem.decoders.transpose_cnn import TransposeCNNDecoder
-from textsem.encoders.cnn import CNNEncoder
+from textsem.decoders.transpose_cnn import TransposeCNNDecoder, TransposeCNNDecoderConfig
+from textsem.encoders.cnn import CNNEncoder, CNNEncoderConfig
 from textsem.model import TextAdversary
 from textsem.model_config import TextAdversaryConfig
 from textsem.text.batches import encode_sentences
@@ -186,6 +186,8 @@ def test_start_depends_on_the_generator_alone_and_touches_no_global_state(tmp_pa
 
 def test_first_layers_have_the_spread_that_torch_gives_them() -> None:
     model = build_tiny_adversary()
+    assert isinstance(TINY_CONFIG.encoder, CNNEncoderConfig)
+    assert isinstance(TINY_CONFIG.decoder, TransposeCNNDecoderConfig)
     own = dict([*model.encoder.named_parameters(), *model.decoder.named_parameters()])
     torchs = dict(
         [

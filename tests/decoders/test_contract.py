@@ -78,7 +78,7 @@ def codes(*shape: int) -> torch.Tensor:
     return torch.randn(*shape, LATENT, generator=torch.Generator().manual_seed(0))
 
 
-def vectors_of(decoder: nn.Module, z: torch.Tensor, ids: torch.Tensor = IDS) -> torch.Tensor:
+def vectors_of(decoder: Decoder | nn.Module, z: torch.Tensor, ids: torch.Tensor = IDS) -> torch.Tensor:
     vectors: torch.Tensor = decoder(z, ids, TABLE.to(z.dtype))
     return vectors
 
@@ -201,7 +201,8 @@ def test_state_dict_carries_everything(name: str) -> None:
 def test_gradient_reaches_every_weight_and_the_codes(decoder: nn.Module) -> None:
     z = codes(4).requires_grad_()
     vectors = vectors_of(decoder, z)
-    (vectors * torch.randn(vectors.shape, generator=torch.Generator().manual_seed(1))).sum().backward()
+    weights = torch.randn(vectors.shape, generator=torch.Generator().manual_seed(1))
+    (vectors * weights).sum().backward()  # type: ignore[no-untyped-call]
     learning = [p for p in decoder.parameters() if p.requires_grad]
     assert learning
     assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in learning)

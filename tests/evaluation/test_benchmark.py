@@ -208,6 +208,6 @@ def test_free_term_is_the_number_of_words() -> None:
     outputs = problem.decode(torch.randn(len(rows), model.config.particle.out_dim))
     term = benchmark_update.free_term(outputs, batch, problem)
     assert term.tolist() == pytest.approx([len(row) for row in rows])
-    (slope,) = torch.autograd.grad(term.sum(), model.decoder.out.weight)
+    (slope,) = torch.autograd.grad(term.sum(), model.decoder.get_parameter("out.weight"))
     assert math.isfinite(slope.norm().item())
     assert slope.norm() > 0

@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 
 from tests.training.toys import CONFIG, build_run
+from textsem.decoders.transpose_cnn import TransposeCNNDecoderConfig
+from textsem.encoders.cnn import CNNEncoderConfig
 from textsem.latent.configuration import LearnerConfig
 from textsem.model_config import TextAdversaryConfig
 from textsem.training.adversary_config import PRESETS, AdversaryTrainingConfig, preset
@@ -26,12 +28,14 @@ RATES = (
 def test_paper_has_the_sizes_of_table_10() -> None:
     model, training = PRESETS["paper"].model, PRESETS["paper"].training
     assert model.max_length == 10
+    assert isinstance(model.encoder, CNNEncoderConfig)
     assert model.encoder.hidden == model.particle.hidden == model.particle_adv.hidden == (40, 40)
     assert model.encoder.embedding_dim == model.encoder.feature_dim == 100
     assert model.particle.in_dim == model.particle.out_dim == 100
     assert model.particle_adv.in_dim == model.particle_adv.out_dim == 100
     assert (model.noise_dim, model.recognition_hidden) == (50, (60, 70))
     decoder = model.decoder
+    assert isinstance(decoder, TransposeCNNDecoderConfig)
     assert (decoder.num_layers, decoder.channels, decoder.kernel_size) == (3, 64, 5)
     assert not decoder.has_norm
     assert not model.particle.skip
@@ -52,6 +56,7 @@ def test_base_keeps_what_the_paper_fixes_and_takes_longer_hypotheses() -> None:
     assert model.max_length == 16
     assert model.encoder.embedding_dim == model.particle.out_dim == 100
     assert model.particle.hidden == (40, 40)
+    assert isinstance(model.decoder, TransposeCNNDecoderConfig)
     assert (model.decoder.num_layers, model.decoder.kernel_size) == (3, 5)
     assert training.max_words == 11_000
     assert (training.learner.num_particles, training.learner.num_inner_updates) == (5, 3)

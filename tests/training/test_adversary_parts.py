@@ -74,9 +74,12 @@ def test_word_dropout_hides_its_share_of_the_words_from_autoregressive_decoders_
     for name in TINY_DECODERS:
         shape = replace(SHAPE, decoder_name=name, decoder=TINY_DECODERS[name])
         model = build_adversary(SENTENCES, shape, CONFIG)
-        model.position_vectors = (  # type: ignore[method-assign]
-            lambda codes, ids: (seen.append(ids), torch.zeros(*codes.shape[:-1], MAX_LENGTH + 1, EMBEDDING))[1]
-        )
+
+        def watched(codes: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
+            seen.append(ids)
+            return torch.zeros(*codes.shape[:-1], MAX_LENGTH + 1, EMBEDDING)
+
+        model.position_vectors = watched  # type: ignore[method-assign]
         generator = torch.Generator().manual_seed(0)
         words = all_words(model.vocabulary.size)
         problem = TextProblem(model, words, word_dropout=0.25, generator=generator)

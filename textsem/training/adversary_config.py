@@ -1,14 +1,17 @@
 """Settings of an adversary's training, and the presets."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from textsem.decoders.arae import ARAEDecoderConfig
+from textsem.decoders.language_model import LanguageModelDecoderConfig
 from textsem.decoders.transpose_cnn import TransposeCNNDecoderConfig
 from textsem.encoders.cnn import CNNEncoderConfig
 from textsem.latent.configuration import LearnerConfig
 from textsem.latent.objective import FoolingLoss
 from textsem.latent.particles import ParticleConfig
-from textsem.model_config import DECODERS, TextAdversaryConfig
+from textsem.model_config import DecoderConfig, TextAdversaryConfig
 
 __all__ = ["PRESETS", "AdversaryTrainingConfig", "Preset", "preset", "with_decoder"]
 
@@ -135,18 +138,25 @@ PRESETS: dict[str, Preset] = {
 }
 
 
+_OWN_DECODERS: dict[str, Callable[[int, int, int], DecoderConfig]] = {
+    "arae": ARAEDecoderConfig,
+    "language_model": LanguageModelDecoderConfig,
+    "transpose_cnn": TransposeCNNDecoderConfig,
+}
+
+
 def with_decoder(model: TextAdversaryConfig, name: str) -> TextAdversaryConfig:
     """Return the shapes of an adversary with another decoder, in that decoder's usual size.
 
     Raises:
-        ValueError: If there is no such decoder, or its size is that of a pretrained model.
+        ValueError: If there is no such decoder, or its size is not ours to choose.
     """
     if name == model.decoder_name:
         return model
-    if name not in DECODERS:
-        raise ValueError(f"expected a decoder among {sorted(DECODERS)}, got {name!r}")
+    if name not in _OWN_DECODERS:
+        raise ValueError(f"expected a decoder among {sorted(_OWN_DECODERS)}, got {name!r}")
     old = model.decoder
-    config = DECODERS[name][1](old.latent_dim, old.length, old.embedding_dim)
+    config = _OWN_DECODERS[name](old.latent_dim, old.length, old.embedding_dim)
     return replace(model, decoder_name=name, decoder=config)
 
 

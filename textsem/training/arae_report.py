@@ -31,7 +31,10 @@ def file_names(paths: Sequence[str]) -> list[str]:
 
 
 def write_arae_curve(folder: Path, metrics: Sequence[Mapping[str, Any]], references: Mapping[str, float]) -> None:
-    """Draw reconstruction and both perplexities against batches into ``curve.png``; real text is dotted."""
+    """Draw reconstruction and both perplexities against batches into ``curve.png``; real text is dotted.
+
+    Perplexities begin after the first watch: those of the untrained model are thousands of times as high.
+    """
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(7.0, 4.0), layout="constrained")
@@ -43,15 +46,16 @@ def write_arae_curve(folder: Path, metrics: Sequence[Mapping[str, Any]], referen
         (right, "forward_perplexity", "tab:orange"),
         (right, "reverse_perplexity", "tab:red"),
     )
-    steps = [line["step"] for line in metrics]
     for axes, name, color in series:
-        axes.plot(steps, [line[name] for line in metrics], "o-", markersize=3, color=color, label=FIGURES[name])
+        shown = metrics[1:] if axes is right else metrics
+        values = [line[name] for line in shown]
+        axes.plot([line["step"] for line in shown], values, "o-", markersize=3, color=color, label=FIGURES[name])
         if name in references:
             axes.axhline(references[name], linestyle=":", color=color)
     left.set_xlabel("batch")
     left.set_ylabel("share of held-out tokens or sentences")
     left.set_ylim(0, 1)
-    right.set_yscale("log")
+    right.set_ylim(bottom=0)
     right.set_ylabel("perplexity (dotted: real text)")
     figure.legend(loc="outside upper center", ncols=2, fontsize="small")
     figure.savefig(folder / "curve.png", dpi=120)

@@ -55,7 +55,6 @@ class TextBatch:
     labels: Tensor | None = None
 
 
-@dataclass
 class DecodedText:
     """Outputs of the decoder.
 
@@ -65,8 +64,20 @@ class DecodedText:
             None until somebody asks for them along a batch's words (``TextProblem.vectors``).
     """
 
-    codes: Tensor
-    vectors: Tensor | None = None
+    def __init__(self, codes: Tensor, vectors: Tensor | None = None) -> None:
+        self.codes = codes
+        self.known_vectors = vectors
+
+    @property
+    def vectors(self) -> Tensor:
+        """Return the position vectors.
+
+        Raises:
+            ValueError: If they have not been computed.
+        """
+        if self.known_vectors is None:
+            raise ValueError("expected position vectors, which no one has asked TextProblem.vectors for")
+        return self.known_vectors
 
 
 def all_words(vocab_size: int) -> CandidateWords:
@@ -182,10 +193,10 @@ class TextProblem:
 
         They are computed once: a problem has one batch.
         """
-        if outputs.vectors is None:
+        if outputs.known_vectors is None:
             with self._autocast():
-                outputs.vectors = self.model.position_vectors(outputs.codes, self._seen(ids)).float()
-        return outputs.vectors
+                outputs.known_vectors = self.model.position_vectors(outputs.codes, self._seen(ids)).float()
+        return outputs.known_vectors
 
     def _seen(self, ids: Tensor) -> Tensor:
         """Return ids with a share of them replaced by the unknown word."""
@@ -206,7 +217,7 @@ class TextProblem:
 
     def hard_words(self, outputs: DecodedText) -> Tensor:
         """Return the words of free running, the most likely ones, pads after the end symbol, [..., batch, length]."""
-        if outputs.vectors is None or self.model.decoder.is_autoregressive:
+        if outputs.known_vectors is None or self.model.decoder.is_autoregressive:
             with self._autocast():
                 return self.model.decode_ids(outputs.codes)
         with torch.no_grad(), self._autocast():
