@@ -226,6 +226,20 @@ def test_kept_weights_are_those_of_the_best_watch(tmp_path: Path) -> None:
     assert all(torch.equal(value, run.model.state_dict()[name]) for name, value in run.best.state_dict().items())
 
 
+def test_kept_weights_are_part_of_the_state(tmp_path: Path) -> None:
+    run = build_run(tmp_path)
+    run.look()
+    kept = {name: value.clone() for name, value in run.best.state_dict().items()}
+    run.step(0)
+    run.save()
+    again = build_run(tmp_path, CONFIG)
+    again.model.initialise(torch.zeros_like(again.model.embedding), torch.Generator().manual_seed(99))
+    again.best.load_state_dict(again.model.state_dict())
+    again.resume()
+    assert all(torch.equal(value, kept[name]) for name, value in again.best.state_dict().items())
+    assert not torch.equal(again.model.embedding, again.best.embedding)
+
+
 def test_loss_that_is_not_finite_ends_the_run(tmp_path: Path) -> None:
     run = build_run(tmp_path, replace(CONFIG, learning_rate=math.inf))
     with pytest.raises(FloatingPointError, match="expected a finite loss reconstruction, got nan at step"):

@@ -74,12 +74,14 @@ def test_samples_without_a_word_are_as_good_as_a_uniform_choice() -> None:
 
 
 def test_judge_has_not_seen_the_real_text_it_is_compared_with() -> None:
-    text = encode_sentences([[WORDS[i]] for i in range(10)], vocabulary=VOCABULARY, max_length=6)
+    text = encode_sentences([[word, word] for word in WORDS], vocabulary=VOCABULARY, max_length=6)
     found = make_watch(text, text[:3], vocabulary=VOCABULARY, num_watched=2, num_samples=4, seed=0)
     assert len(found.real) == 4
     assert len(found.watched) == 2
     seen = {int(key) % VOCABULARY.size for key in found.judge.tables.bigram_keys}
-    assert seen == {UNKNOWN_ID, END_ID}  # words seen once count as unknown
+    unseen = set(found.real[:, 0].tolist())
+    assert seen == {END_ID, *range(4, 14)} - unseen
+    assert len(unseen) == 4
     everything = make_watch(text, text[:3], vocabulary=VOCABULARY, num_watched=20, num_samples=1000, seed=0)
     assert len(everything.real) == 5
     assert len(everything.watched) == 3
