@@ -13,7 +13,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from tests.training.toys import CONFIG, NETWORK, PAIRS, SHAPE, word_level
+from tests.builders import build_tiny_arae
+from tests.decoders.tiny_language_models import save_tiny_language_model
+from tests.training.toys import CONFIG, NETWORK, PAIRS, SHAPE, WORDS, word_level
 from textsem.model import TextAdversary
 from textsem.targets.loading import save_word_level_target
 from textsem.text.labels import LABEL_NAMES
@@ -195,6 +197,33 @@ def test_start_from_trains_the_later_stages_alone(
     )
 
 
+@pytest.mark.parametrize(
+    ("more", "decoder", "encoder"),
+    [
+        (["--decoder", "language_model"], "language_model", "cnn"),
+        (["--arae", "{}/arae", "--embeddings", "arae"], "transpose_cnn", "cnn"),
+        (["--arae", "{}/arae", "--embeddings", "arae", "--encoder", "arae", "--decoder", "arae"], "arae", "lstm"),
+        (["--decoder", "pretrained", "--language-model", "{}/gpt2", "--tune-language-model"], "pretrained", "cnn"),
+    ],
+)
+def test_parts_are_those_asked_for(
+    script: ModuleType, inputs: Path, tmp_path: Path, more: list[str], decoder: str, encoder: str
+) -> None:
+    arae = build_tiny_arae(WORDS)
+    arae.save_pretrained(tmp_path / "arae")
+    save_tiny_language_model(tmp_path / "gpt2", "gpt2")
+    steps = ["--reconstruction-steps", "1", "--manifold-steps", "0", "--adversarial-steps", "0"]
+    filled = [option.format(tmp_path) for option in more]
+    assert script.main(options(inputs, tmp_path / "out", *steps, *filled)) == 0
+    model = TextAdversary.from_pretrained(tmp_path / "out")
+    assert (model.config.decoder_name, model.config.encoder_name) == (decoder, encoder)
+    assert (model.vocabulary.words == arae.vocabulary.words) is ("--arae" in more)
+    assert str(tmp_path) not in (tmp_path / "out" / "README.md").read_text()
+    assert str(tmp_path) not in (tmp_path / "out" / "config.json").read_text()
+    if decoder == "pretrained":
+        assert not model.config.decoder.is_frozen  # type: ignore[union-attr]
+
+
 def test_without_data_option_sentences_are_those_of_the_default_data(
     script: ModuleType, inputs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -211,6 +240,25 @@ def test_without_data_option_sentences_are_those_of_the_default_data(
         (["--held-out", "no/such.jsonl"], "expected an existing file or folder, or a hub id"),
         (["--start-from", "no/such"], "expected an adversary's folder with config.json"),
         (["--fresh-particles"], "expected the folder of an adversary to start from beside fresh particles, got none"),
+        (
+            [
+                "--start-from",
+                "no/such",
+                "--arae",
+                "x",
+                "--decoder",
+                "arae",
+                "--encoder",
+                "arae",
+                "--embeddings",
+                "arae",
+            ],
+            "expected no --decoder, --encoder, --arae, --embeddings beside --start-from, which keeps the parts",
+        ),
+        (
+            ["--start-from", "no/such", "--language-model", "gpt", "--tune-language-model"],
+            "expected no --language-model, --tune-language-model beside --start-from",
+        ),
         (["--resume"], "expected a training state to resume from"),
         (["--checkpoint-every", "0"], "expected checkpoint_every of at least 1, got 0"),
         (["--num-particles", "0"], "expected num_particles and num_inner_updates of at least 1, got 0 and"),

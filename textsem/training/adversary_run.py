@@ -95,8 +95,7 @@ def run_adversary_job(job: AdversaryJob) -> Path:
         ValueError: If options exclude each other, or data, target or a state to resume from do not fit.
         FloatingPointError: If a loss is not finite.
     """
-    if job.fresh_particles and not job.start_from:
-        raise ValueError("expected the folder of an adversary to start from beside fresh particles, got none")
+    _check_start(job)
     config = job.training_config()
     held_out = [load_nli(source, split="test", label_order=job.label_order) for source in job.held_out]
     pairs = load_nli(job.data, split=job.split, limit=job.limit, label_order=job.label_order)
@@ -128,6 +127,19 @@ def run_adversary_job(job: AdversaryJob) -> Path:
         figures=_figures(run, attacker),
     )
     return job.output
+
+
+def _check_start(job: AdversaryJob) -> None:
+    """Raise a ValueError where options about the start exclude each other."""
+    if not job.start_from:
+        if job.fresh_particles:
+            raise ValueError("expected the folder of an adversary to start from beside fresh particles, got none")
+        return
+    wanted = {"decoder": job.decoder, "encoder": job.encoder != "cnn", "arae": job.arae}
+    wanted |= {"language-model": job.language_model, "tune-language-model": job.tune_language_model}
+    wanted |= {"embeddings": job.embeddings}
+    if given := [f"--{name}" for name, value in wanted.items() if value]:
+        raise ValueError(f"expected no {', '.join(given)} beside --start-from, which keeps the parts of that adversary")
 
 
 def _without_held_out(pairs: NliData, held_out: Sequence[NliData]) -> NliData:
