@@ -13,7 +13,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from tests.builders import build_tiny_arae
+from tests.builders import build_tiny_adversary, build_tiny_arae, config_with_decoder
 from tests.decoders.tiny_language_models import save_tiny_language_model
 from tests.training.toys import CONFIG, NETWORK, PAIRS, SHAPE, WORDS, word_level
 from textsem.model import TextAdversary
@@ -278,6 +278,19 @@ def test_errors_are_one_line_and_exit_code_two(
     assert shown.out == ""
     assert shown.err.startswith(f"error: {message}")
     assert shown.err.count("\n") == 1
+
+
+def test_weights_of_another_decoder_are_told_in_one_line(
+    script: ModuleType, inputs: Path, trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = build_tiny_adversary(config_with_decoder("language_model"))
+    other.save_pretrained(tmp_path / "other")
+    (tmp_path / "other" / "model.safetensors").write_bytes((trained / "model.safetensors").read_bytes())
+    assert script.main(options(inputs, tmp_path / "out", "--start-from", str(tmp_path / "other"))) == 2
+    shown = capsys.readouterr().err
+    assert shown.startswith("error: expected the weights of this config in ")
+    assert "Missing key(s) in state_dict" in shown
+    assert shown.count("\n") == 1
 
 
 def test_loss_that_is_not_finite_ends_in_one_line_too(
