@@ -121,7 +121,7 @@ def test_embeddings_of_an_arae_serve_other_encoders_and_decoders(arae_folder: Pa
 
 
 def test_decoder_of_an_arae_takes_codes_of_another_width(arae_folder: Path) -> None:
-    model = build_adversary(SENTENCES, SHAPE, CONFIG, Parts("arae", str(arae_folder)))
+    model = build_adversary(SENTENCES, SHAPE, replace(CONFIG, embeddings="arae"), Parts("arae", str(arae_folder)))
     arae = ARAE.from_pretrained(arae_folder)
     assert model.config.decoder.latent_dim == LATENT != ARAE_CODE
     for key, value in arae.decoder.state_dict().items():
@@ -168,6 +168,8 @@ def test_pretrained_language_model_is_conditioned_saved_and_loaded_without_its_f
         (Parts(has_arae_encoder=True), "random", r"expected the folder of a trained ARAE \(--arae\)"),
         (Parts(), "arae", r"expected the folder of a trained ARAE \(--arae\)"),
         (Parts(arae="somewhere"), "random", r"expected embeddings, encoder or decoder to be the ARAE's"),
+        (Parts("arae", "somewhere"), "random", r"expected the ARAE's embeddings .* beside its encoder .* got random"),
+        (Parts(arae="somewhere", has_arae_encoder=True), "cooccurrence", r"expected the ARAE's embeddings .* got cooc"),
         (Parts("pretrained"), "random", r"expected decoder pretrained and the folder .* got 'pretrained' and None"),
         (Parts(language_model="gpt"), "random", r"expected decoder pretrained and .* got None and 'gpt'"),
     ],
@@ -178,8 +180,9 @@ def test_parts_without_their_source_are_refused(parts: Parts, embeddings: str, m
 
 
 def test_arae_of_another_length_is_refused(arae_folder: Path) -> None:
+    config = replace(CONFIG, embeddings="arae")
     with pytest.raises(ValueError, match=r"expected an ARAE of max_length 16, as this preset has, got 6 in "):
-        build_adversary(SENTENCES, preset("base").model, CONFIG, Parts("arae", str(arae_folder)))
+        build_adversary(SENTENCES, preset("base").model, config, Parts("arae", str(arae_folder)))
 
 
 def test_presets_take_every_decoder() -> None:

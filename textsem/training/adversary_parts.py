@@ -45,6 +45,11 @@ class Parts:
             raise ValueError("expected the folder of a trained ARAE (--arae) for its embeddings, encoder or decoder")
         if self.arae is not None and not wants_arae:
             raise ValueError("expected embeddings, encoder or decoder to be the ARAE's where its folder is given")
+        if wants_arae and embeddings != "arae":
+            raise ValueError(
+                "expected the ARAE's embeddings (--embeddings arae) beside its encoder or decoder, which read them, "
+                f"got {embeddings}"
+            )
         if (self.decoder == "pretrained") != (self.language_model is not None):
             raise ValueError(
                 "expected decoder pretrained and the folder or hub id of a language model together, "
