@@ -449,6 +449,27 @@ def test_folder_that_lacks_something_is_refused_with_the_mend(
         load(folder)
 
 
+def test_code_that_comes_with_a_model_is_never_run(
+    folders: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, ran = copy_of(folders["gpt2"], tmp_path), tmp_path / "ran"
+    monkeypatch.setattr("builtins.input", lambda *_: "y")  # whoever asks is told yes
+    classes = "from transformers import GPT2Config as C, GPT2Model as M, GPT2Tokenizer as T"
+    (folder / "own.py").write_text(f"open({str(ran)!r}, 'w').close()\n{classes}\n")
+    values = json.loads((folder / "config.json").read_text())
+    values["auto_map"] = {"AutoConfig": "own.C", "AutoModel": "own.M"}
+    tokenizer = json.loads((folder / "tokenizer_config.json").read_text()) | {
+        "auto_map": {"AutoTokenizer": ["own.T"] * 2}
+    }
+    (folder / "tokenizer_config.json").write_text(json.dumps(tokenizer))
+    (folder / "config.json").write_text(json.dumps(values))
+    assert load(folder).config.family == "causal"  # transformers knows GPT-2 without it
+    (folder / "config.json").write_text(json.dumps(values | {"model_type": "unheard-of"}))
+    with pytest.raises(ValueError, match="the model comes with code of its own, which is never run"):
+        load(folder)
+    assert not ran.exists()
+
+
 def test_encoder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"expected a causal or sequence-to-sequence model .* is an encoder, whose"):
         load(save_tiny_encoder(tmp_path))

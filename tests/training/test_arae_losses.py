@@ -6,8 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from textsem.text.vocabulary import END_ID, PAD_ID, UNKNOWN_ID
-from textsem.training.arae_losses import add_noise, critic_loss, drop_words, gradient_penalty, noise_std
+from textsem.training.arae_losses import add_noise, critic_loss, gradient_penalty, noise_std
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -69,16 +68,3 @@ def test_noise_has_its_standard_deviation_and_leaves_codes_on_the_sphere() -> No
     expected = 0.1 * math.sqrt(1 + 3 * 0.1**2)  # second order of E 1 / (1 + 0.1 n)^2
     assert float(ratio.std()) == pytest.approx(expected, rel=0.01)
     assert torch.equal(add_noise(codes, std=0.0, generator=generator()), codes)
-
-
-def test_words_are_left_out_at_their_rate_and_nothing_else() -> None:
-    ids = torch.tensor([5, 9, UNKNOWN_ID, 8, END_ID, PAD_ID, PAD_ID]).repeat(2000, 1)
-    dropped = drop_words(ids, rate=0.3, generator=generator())
-    assert torch.equal(dropped[:, 4:], ids[:, 4:])
-    is_changed = dropped != ids
-    assert (dropped[is_changed] == UNKNOWN_ID).all()
-    assert not is_changed[:, 2].any()
-    shares = is_changed[:, [0, 1, 3]].float().mean(dim=0)
-    torch.testing.assert_close(shares, torch.full((3,), 0.3), atol=0.04, rtol=0)  # four standard errors
-    assert torch.equal(drop_words(ids, rate=0.0, generator=generator()), ids)
-    assert ids[0, 0] == 5

@@ -74,7 +74,13 @@ def _load(name_or_folder: str, **where: Any) -> tuple[Any, Any, set[str]]:
     """Return the model, its tokenizer, and the weights that its files lack."""
     from transformers import AutoConfig, AutoModel, AutoTokenizer
 
-    config = AutoConfig.from_pretrained(name_or_folder, **where)
+    where["trust_remote_code"] = False  # left open, transformers asks on the terminal whether to run it
+    try:
+        config = AutoConfig.from_pretrained(name_or_folder, **where)
+    except ValueError as error:
+        if "trust_remote_code" not in str(error):
+            raise
+        raise ValueError("the model comes with code of its own, which is never run") from error
     _family(config)
     _check_files(Path(name_or_folder))
     with on_cpu():

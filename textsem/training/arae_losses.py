@@ -1,4 +1,4 @@
-"""The pieces of ARAE's losses: words left out, noise on codes, the critic with its gradient penalty."""
+"""The pieces of ARAE's losses: noise on codes, the critic with its gradient penalty."""
 
 from collections.abc import Callable
 
@@ -6,9 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from textsem.text.vocabulary import END_ID, UNKNOWN_ID
-
-__all__ = ["add_noise", "critic_loss", "drop_words", "gradient_penalty", "noise_std"]
+__all__ = ["add_noise", "critic_loss", "gradient_penalty", "noise_std"]
 
 
 def noise_std(step: int, *, initial: float, decay: float, every: int) -> float:
@@ -30,14 +28,6 @@ def add_noise(codes: Tensor, *, std: float, generator: torch.Generator) -> Tenso
         return codes
     noise = torch.randn(codes.shape, generator=generator).to(codes)
     return F.normalize(codes + std * noise, dim=-1)
-
-
-def drop_words(ids: Tensor, *, rate: float, generator: torch.Generator) -> Tensor:
-    """Replace a share of the words by the unknown word, [batch, length]; end symbols and pads stay."""
-    if not rate:
-        return ids
-    is_dropped = (torch.rand(ids.shape, generator=generator) < rate).to(ids.device)
-    return torch.where(is_dropped & (ids > END_ID), UNKNOWN_ID, ids)
 
 
 def gradient_penalty(critic: Callable[[Tensor], Tensor], real: Tensor, fake: Tensor, share: Tensor) -> Tensor:

@@ -8,9 +8,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from textsem.arae import ARAE
+from textsem.text.batches import drop_words
 from textsem.text.vocabulary import PAD_ID, START_ID
 from textsem.training.arae_config import ARAETrainingConfig
-from textsem.training.arae_losses import add_noise, critic_loss, drop_words, noise_std
+from textsem.training.arae_losses import add_noise, critic_loss, noise_std
 from textsem.training.text_problem import CandidateWords, all_words, sample_words
 
 __all__ = ["ARAESteps"]

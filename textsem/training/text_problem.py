@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from textsem.latent.objective import l2
 from textsem.model import TextAdversary
-from textsem.text.batches import words_until_end
-from textsem.text.vocabulary import END_ID, PAD_ID, START_ID, UNKNOWN_ID
+from textsem.text.batches import drop_words, words_until_end
+from textsem.text.vocabulary import END_ID, PAD_ID, START_ID
 
 __all__ = ["CandidateWords", "DecodedText", "TextBatch", "TextProblem", "all_words", "sample_words"]
 
@@ -132,7 +132,7 @@ class TextProblem:
         train_embeddings: Whether the embedding table learns with the decoder.
         precision: ``bfloat16`` runs encoder and decoder in mixed precision, ``float32`` does not.
         word_dropout: Share of the words before a position that its decoder does not see (Bowman et al. 2016, Sec.
-            3.1): with all of them in sight it would write sentences without the code.
+            3.1).
         generator: Draws which.
     """
 
@@ -194,16 +194,11 @@ class TextProblem:
         They are computed once: a problem has one batch.
         """
         if outputs.known_vectors is None:
+            if self.model.decoder.is_autoregressive and self.generator is not None:
+                ids = drop_words(ids, rate=self.word_dropout, generator=self.generator)
             with self._autocast():
-                outputs.known_vectors = self.model.position_vectors(outputs.codes, self._seen(ids)).float()
+                outputs.known_vectors = self.model.position_vectors(outputs.codes, ids).float()
         return outputs.known_vectors
-
-    def _seen(self, ids: Tensor) -> Tensor:
-        """Return ids with a share of them replaced by the unknown word."""
-        if not self.word_dropout or not self.model.decoder.is_autoregressive:
-            return ids
-        is_hidden = torch.rand(ids.shape, generator=self.generator).to(ids.device) < self.word_dropout
-        return torch.where(is_hidden, UNKNOWN_ID, ids)
 
     def logits(self, vectors: Tensor) -> Tensor:
         """Return logits [..., choices] of position vectors [..., embedding], sampling corrected."""
