@@ -1,5 +1,6 @@
 """What shapes a ``TextAdversary``: plain values that are saved with its weights."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -73,6 +74,8 @@ class TextAdversaryConfig:
 
     def __post_init__(self) -> None:
         """Check that the parts fit together."""
+        _check_kind("encoder", self.encoder_name, self.encoder, ENCODERS)
+        _check_kind("decoder", self.decoder_name, self.decoder, DECODERS)
         length, width, code = self.max_length + 1, self.encoder.feature_dim, self.particle.out_dim
         if self.perturbation_input not in ("code", "features"):
             raise ValueError(f"expected perturbation_input code or features, got {self.perturbation_input!r}")
@@ -105,6 +108,14 @@ class TextAdversaryConfig:
             return cls(**_tuples({key: value for key, value in values.items() if key not in kinds}), **parts)
         except (AttributeError, KeyError, TypeError) as error:
             raise ValueError(f"expected the keys and types of TextAdversaryConfig, got others: {error}") from None
+
+
+def _check_kind(part: str, name: str, config: object, known: Mapping[str, tuple[type, type]]) -> None:
+    if name not in known:
+        raise ValueError(f"expected {part}_name among {', '.join(sorted(known))}, got {name!r}")
+    kind = known[name][1]
+    if not isinstance(config, kind):
+        raise ValueError(f"expected {kind.__name__} for {part}_name {name}, got {type(config).__name__}")
 
 
 def _tuples(values: dict[str, Any]) -> dict[str, Any]:
