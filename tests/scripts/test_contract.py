@@ -49,7 +49,7 @@ def test_help_loads_nothing_heavy(name: str, option: str) -> None:
         ("evaluate_adversary", ["--data", "no/such/file.jsonl"], NO_DATA),
         ("judge_results", ["no/such/folder", "--judges", "a"], "error: expected results.jsonl in"),
         ("manifold_evidence", ["--data", "no/such/file.jsonl"], NO_DATA),
-        ("train_arae", ["--data", "no/such/file.jsonl", "--held-out", "h", "--output", "o"], NO_DATA),
+        ("train_arae", ["--data", "no/such/file.jsonl", "--held-out", "no/such/dev.jsonl", "--output", "o"], NO_DATA),
         ("train_filter", ["--base", "b", "--data", "no/such/file.jsonl", "--output", "o"], NO_DATA),
         ("verify_results", ["no/such/results.jsonl"], "error: expected results.jsonl or its folder"),
     ],
