@@ -71,7 +71,8 @@ def choose_words(
 ) -> Tensor:
     """Choose words for position vectors that do not depend on each other's words.
 
-    Since they do not, the beam that takes the likeliest word everywhere is the greedy sentence.
+    ``beam`` takes the greedy words: since no position depends on another, they are the likeliest row of all positions.
+    Those behind the end count there; a shorter sentence may be likelier if they do not.
 
     Args:
         vectors: Unit-length, [batch, length, embedding].
@@ -129,8 +130,11 @@ def _choose(
     logits = scale * vectors @ table[END_ID:].T
     if config.strategy != "sampling":
         return END_ID + logits.argmax(dim=-1)
-    chosen: Tensor = (logits / config.temperature).softmax(dim=-1).multinomial(1, generator=generator)[:, 0]
-    return END_ID + chosen
+    assert generator is not None  # see _check_generator
+    probabilities = (logits / config.temperature).softmax(dim=-1)
+    # Drawn where the generator is: torch takes none of another device, and one of the CPU draws the same everywhere.
+    chosen = probabilities.to(generator.device).multinomial(1, generator=generator)[:, 0]
+    return END_ID + chosen.to(logits.device)
 
 
 def _beam_search(decoder: StepwiseDecoder, codes: Tensor, table: Tensor, *, scale: float, num_beams: int) -> Tensor:
