@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from textsem.encoders.cnn import CNNEncoder, CNNEncoderConfig
+from textsem.encoders.lstm import LSTMEncoder, LSTMEncoderConfig
 from textsem.protocols import Encoder
 
 LENGTH, EMBEDDING, FEATURES = 7, 5, 6
@@ -19,6 +20,8 @@ ENCODERS: dict[str, Callable[[], nn.Module]] = {
             LENGTH, EMBEDDING, channels=8, num_layers=1, kernel_size=3, hidden=(9, 7), feature_dim=FEATURES
         )
     ),
+    "lstm": lambda: LSTMEncoder(LSTMEncoderConfig(LENGTH, EMBEDDING, hidden_dim=FEATURES, feature_dim=FEATURES)),
+    "lstm of two layers, projected": lambda: LSTMEncoder(LSTMEncoderConfig(LENGTH, EMBEDDING, 8, 2, FEATURES)),
 }
 
 
@@ -88,8 +91,10 @@ def test_gradient_reaches_every_weight_and_the_words(encoder: nn.Module) -> None
     assert torch.equal(embedded.grad.abs().sum(dim=-1) > 0, mask)
 
 
-def test_last_layer_of_the_cnn_is_linear(encoder: nn.Module) -> None:
+@pytest.mark.parametrize("name", ["cnn", "cnn with dense layers"])
+def test_last_layer_of_the_cnn_is_linear(name: str) -> None:
     """Its weights doubled double the features; with an activation after it, they would not."""
+    encoder = ENCODERS[name]()
     assert isinstance(encoder, CNNEncoder)
     features = encoder(*batch())
     with torch.no_grad():
