@@ -94,6 +94,25 @@ def test_word_dropout_hides_its_share_of_the_words_from_autoregressive_decoders_
         TextProblem(model, words, word_dropout=0.25)
 
 
+def test_words_are_hidden_in_the_first_stage_alone(tmp_path: Path) -> None:
+    run = run_with(tmp_path, "language_model")
+    seen: list[torch.Tensor] = []
+    decode = run.model.position_vectors
+
+    def watched(codes: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
+        seen.append(ids)
+        return decode(codes, ids)
+
+    run.model.position_vectors = watched  # type: ignore[method-assign]
+    is_hidden = {}
+    for step in (0, CONFIG.reconstruction_steps, CONFIG.reconstruction_steps + CONFIG.manifold_steps):
+        seen.clear()
+        run.step(step)
+        is_hidden[run.phase(step)] = any(bool((ids == UNKNOWN_ID).any()) for ids in seen)
+        assert seen
+    assert is_hidden == {"reconstruction": True, "perturbed": False, "adversarial": False}
+
+
 def test_parts_of_an_arae_are_its_own(arae_folder: Path) -> None:
     arae = ARAE.from_pretrained(arae_folder)
     config = replace(CONFIG, embeddings="arae")
