@@ -243,6 +243,7 @@ def test_bad_option_leaves_an_earlier_run_alone(into: Into) -> None:
     ("name", "value", "message"),
     [
         ("candidates_from", "nowhere", "expected candidates_from to be one of adversarial, basis, clean"),
+        ("decoder", "gru", "expected decoder to be one of arae, language_model, .*, got 'gru'"),
         ("batch_size", 0, "expected batch_size >= 1, got 0"),
         ("num_particles", 0, "expected num_particles >= 1, got 0"),
     ],
@@ -250,6 +251,18 @@ def test_bad_option_leaves_an_earlier_run_alone(into: Into) -> None:
 def test_options_out_of_range_are_refused(name: str, value: object, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         AttackSnliConfig(**{name: value})  # type: ignore[arg-type]
+
+
+def test_adversary_with_another_decoder_is_refused_and_with_that_one_taken(into: Into) -> None:
+    with pytest.raises(ValueError, match=r"expected an adversary with decoder arae, got transpose_cnn in .*--model"):
+        attack_snli(replace(into("other"), decoder="arae"))
+    assert not Path(into("other").output).exists()
+    assert attack_snli(replace(into("same"), decoder="transpose_cnn", limit=1))["n"] == 1
+
+
+def test_generation_reaches_the_source_of_candidates() -> None:
+    moved = AttackSnliConfig(decoding="free", generation="beam").codes_config(3)
+    assert (moved.decoding, moved.generation.strategy) == ("free", "beam")
 
 
 def test_measured_noise_is_that_of_the_codes(config: AttackSnliConfig) -> None:
