@@ -7,6 +7,7 @@ import torch
 
 from tests.builders import MAX_LENGTH, TINY_DECODERS, TINY_SENTENCES, build_tiny_adversary, config_with_decoder
 from textsem.attacks.manifold import ManifoldConfig, ManifoldSource
+from textsem.attacks.proposals import candidates_from_ids
 from textsem.model import TextAdversary
 from textsem.protocols import GenerationConfig
 from textsem.text.batches import encode_sentences
@@ -55,6 +56,26 @@ def test_drawn_words_are_those_of_the_seed(model: TextAdversary) -> None:
     codes = source.moved_codes(ids, torch.tensor([0]), [11], 12)[0]
     assert torch.equal(source.decode(codes, ids[0], 1), source.decode(codes, ids[0], 1))
     assert not torch.equal(source.decode(codes, ids[0], 1), source.decode(codes, ids[0], 2))
+
+
+def test_words_of_a_pair_are_drawn_from_its_own_seed(model: TextAdversary) -> None:
+    sampling = replace(BASE, decoding="free", generation=GenerationConfig("sampling", temperature=3.0))
+    source, text = ManifoldSource(model, sampling), TINY_SENTENCES[0]
+    original = tokenize(text)
+    ids = encode_sentences([original.words], vocabulary=model.vocabulary, max_length=MAX_LENGTH)
+    codes = source.moved_codes(ids, torch.tensor([0]), [11], 12)[0]
+    drawn = {
+        seed: candidates_from_ids(
+            original,
+            ids[0],
+            source.decode(codes, ids[0], seed),
+            vocabulary=model.vocabulary,
+            table=model.embedding_table(),
+        )
+        for seed in (0, 11)
+    }
+    assert source.propose([text], [0], [11], 12) == [drawn[11]]
+    assert drawn[11] != drawn[0]
 
 
 @pytest.mark.parametrize("name", ["language_model", "arae"])

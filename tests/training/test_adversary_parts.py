@@ -180,6 +180,14 @@ def test_pretrained_language_model_is_conditioned_saved_and_loaded_without_its_f
     again.step(0)
 
 
+def test_numbers_of_subwords_are_not_rounded_when_saved(tmp_path: Path) -> None:
+    folder = save_tiny_language_model(tmp_path / "gpt2", "gpt2")
+    model = build_adversary(SENTENCES, SHAPE, CONFIG, Parts("pretrained", language_model=str(folder)))
+    model.decoder.get_buffer("pieces").fill_(50_257)  # half precision has 50,240 and 50,272, nothing between
+    model.save_pretrained(tmp_path / "model")
+    assert TextAdversary.from_pretrained(tmp_path / "model").decoder.get_buffer("pieces").unique().tolist() == [50_257]
+
+
 @pytest.mark.parametrize(
     ("parts", "embeddings", "message"),
     [
