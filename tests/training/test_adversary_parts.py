@@ -185,7 +185,7 @@ def test_numbers_of_subwords_are_not_rounded_when_saved(tmp_path: Path) -> None:
     model = build_adversary(SENTENCES, SHAPE, CONFIG, Parts("pretrained", language_model=str(folder)))
     model.decoder.get_buffer("pieces").fill_(50_257)  # half precision has 50,240 and 50,272, nothing between
     model.save_pretrained(tmp_path / "model")
-    assert TextAdversary.from_pretrained(tmp_path / "model").decoder.get_buffer("pieces").unique().tolist() == [50_257]
+    assert bool((TextAdversary.from_pretrained(tmp_path / "model").decoder.get_buffer("pieces") == 50_257).all())
 
 
 @pytest.mark.parametrize(
