@@ -319,3 +319,14 @@ def test_resuming_with_another_option_names_it(
         shown = capsys.readouterr().err
         assert difference in shown
         assert shown.count("\n") == 1
+
+
+def test_resuming_with_another_arae_names_it(
+    script: ModuleType, inputs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("one", "two"):
+        build_tiny_arae(WORDS).save_pretrained(tmp_path / name)
+    more = ["--embeddings", "arae", "--adversarial-steps", "0", "--max-minutes", "0", "--arae"]
+    assert script.main(options(inputs, tmp_path / "out", *more, str(tmp_path / "one"))) == 0
+    assert script.main(options(inputs, tmp_path / "out", "--resume", *more, str(tmp_path / "two"))) == 2
+    assert f"arae of '{tmp_path / 'one'}', got '{tmp_path / 'two'}'" in capsys.readouterr().err
