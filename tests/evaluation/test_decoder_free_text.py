@@ -4,8 +4,10 @@ import math
 
 import pytest
 import torch
+from torch import Tensor
 
 from tests.evaluation.decoder_fakes import OTHER, EqualityEncoder, MirrorAdversary, small_trigram
+from textsem.evaluation import decoder_free_text
 from textsem.evaluation.decoder_free_text import (
     FREE_SOURCES,
     FreeText,
@@ -46,6 +48,52 @@ def test_word_that_the_move_brings_is_measured_against_the_original() -> None:
     assert found["adversarial"][0] == FreeText("A dog sleeps.", new / old, OTHER, 1)
     summary = summarise_free_text(found["adversarial"], unmoved=found["reconstruction"])
     assert (summary["n"], summary["share_moved"], summary["median_similarity"]) == (3, 1.0, OTHER)
+
+
+def test_isotropic_text_is_that_of_noise_as_long_as_the_move(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = MirrorAdversary(at_1="dog")
+
+    def known_noise(z: Tensor, z_adv: Tensor, noise: Tensor, *, is_spherical: bool) -> Tensor:
+        assert ((z_adv - z)[:, [0, *range(2, z.shape[1])]] == 0).all()
+        assert (z_adv[:, 1] == model.vocabulary.ids["dog"]).all()
+        assert noise.shape == z.shape
+        assert not is_spherical
+        return torch.cat([torch.full_like(z[:, :1], model.vocabulary.ids["dog"]), z[:, 1:]], dim=1)
+
+    monkeypatch.setattr(decoder_free_text, "equal_noise", known_noise)
+    words = free_words(model, SENTENCES[:1], [0], num_particles=3, seed=0)
+    assert words == {
+        "reconstruction": [("a", "man", "sleeps", ".")],
+        "adversarial": [("a", "dog", "sleeps", ".")],
+        "isotropic": [("dog", "man", "sleeps", ".")],
+    }
+
+
+class Told(MirrorAdversary):
+    """E writes its particle's number in the first place; E' writes its own and the label in the second."""
+
+    def codes(self, features: Tensor, theta: Tensor) -> Tensor:
+        codes = features.repeat(len(theta), 1, 1)
+        codes[..., 0] = 4 + torch.arange(len(theta))[:, None]
+        return codes
+
+    def perturb(self, codes: Tensor, features: Tensor, theta_adv: Tensor, labels: Tensor | None = None) -> Tensor:
+        assert labels is not None
+        moved = codes.clone()
+        moved[..., 1] = 7 + 3 * torch.arange(len(codes))[:, None] + labels
+        return moved
+
+
+def test_one_particle_of_both_encoders_serves_a_sentence_and_its_label() -> None:
+    model = Told()
+    texts, labels = ["a man sleeps"] * 12, [0, 1, 2] * 4
+    words = free_words(model, texts, labels, num_particles=3, seed=0)
+    ids = model.vocabulary.ids
+    particles = [ids[row[0]] - 4 for row in words["reconstruction"]]
+    assert set(particles) == {0, 1, 2}
+    for row, particle, label in zip(words["adversarial"], particles, labels, strict=True):
+        assert ids[row[1]] == 7 + 3 * particle + label
+        assert ids[row[0]] == 4 + particle
 
 
 def test_unknown_symbol_is_the_original_word_where_there_is_one() -> None:
