@@ -13,22 +13,16 @@ from torch.nn import functional as F
 
 from textsem.arae_networks import Critic, CriticConfig, Generator, GeneratorConfig, Inverter, InverterConfig
 from textsem.decoders.arae import ARAEDecoder, ARAEDecoderConfig
-from textsem.encoders.cnn import CNNEncoder, CNNEncoderConfig
-from textsem.encoders.lstm import LSTMEncoder, LSTMEncoderConfig
 from textsem.latent.initialisation import draw_layers, materialise
+from textsem.model_config import ENCODERS, EncoderConfig
 from textsem.protocols import GenerationConfig
 from textsem.text.vocabulary import PAD_ID, SPECIAL_WORDS, Vocabulary
 
-__all__ = ["ARAE", "ENCODERS", "ARAEConfig", "great_circle"]
+__all__ = ["ARAE", "ARAEConfig", "great_circle"]
 
 FORMAT = "textsem-arae-1"
 FILE_NAMES = ("config.json", "vocabulary.json", "model.safetensors")
 INITIAL_LOGIT_SCALE = 12.0  # as in TextAdversary: sharp enough for a softmax over 11,000 words to learn
-
-ENCODERS: dict[str, tuple[type[CNNEncoder] | type[LSTMEncoder], type[CNNEncoderConfig] | type[LSTMEncoderConfig]]] = {
-    "cnn": (CNNEncoder, CNNEncoderConfig),
-    "lstm": (LSTMEncoder, LSTMEncoderConfig),
-}
 
 GREEDY = GenerationConfig()
 
@@ -50,7 +44,7 @@ class ARAEConfig:
     """
 
     max_length: int
-    encoder: CNNEncoderConfig | LSTMEncoderConfig
+    encoder: EncoderConfig
     decoder: ARAEDecoderConfig
     encoder_name: Literal["cnn", "lstm"] = "cnn"
     generator: GeneratorConfig = field(default_factory=GeneratorConfig)
@@ -119,7 +113,7 @@ class ARAE(nn.Module):
         self.embedding = nn.Parameter(torch.zeros(vocabulary.size, config.encoder.embedding_dim))
         self.log_scale = nn.Parameter(torch.tensor(INITIAL_LOGIT_SCALE).log())
         with torch.device("meta"):
-            encoder: nn.Module = ENCODERS[config.encoder_name][0](config.encoder)  # type: ignore[arg-type]
+            encoder = ENCODERS[config.encoder_name][0](config.encoder)
             decoder = ARAEDecoder(config.decoder)
         self.encoder, self.decoder = materialise(encoder), materialise(decoder)
         self.generator, self.critic = Generator(config.generator), Critic(config.critic)
