@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from tests.training.toys import CONFIG, build_run
+from textsem.decoders.language_model import LanguageModelDecoderConfig
 from textsem.decoders.transpose_cnn import TransposeCNNDecoderConfig
 from textsem.encoders.cnn import CNNEncoderConfig
 from textsem.latent.configuration import LearnerConfig
@@ -113,5 +114,13 @@ def test_adam_has_each_of_its_rates(tmp_path: Path) -> None:
 
 
 def test_unknown_preset_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"expected a preset among \['base', 'paper', 'plain'\], got 'large'"):
+    with pytest.raises(ValueError, match=r"expected a preset among \['base', 'language_model', 'paper', 'plain'\], got 'large'"):
         preset("large")
+
+
+def test_language_model_is_base_with_another_decoder_and_half_the_batches() -> None:
+    base, other = PRESETS["base"], PRESETS["language_model"]
+    assert isinstance(other.model.decoder, LanguageModelDecoderConfig)
+    assert replace(other.model, decoder_name="transpose_cnn", decoder=base.model.decoder) == base.model
+    assert replace(other.training, reconstruction_steps=base.training.reconstruction_steps) == base.training
+    assert 2 * other.training.reconstruction_steps == base.training.reconstruction_steps
