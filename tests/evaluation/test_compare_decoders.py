@@ -10,8 +10,15 @@ import torch
 
 from tests.builders import TINY_CONFIG, TINY_WORDS, build_tiny_adversary, config_with_decoder
 from tests.constraints.fakes import add_sentence_files, save_tiny_encoder
+from tests.evaluation.decoder_fakes import many_pairs, small_jury
 from textsem.evaluation import compare_runs, decoder_cases, decoder_runs
-from textsem.evaluation.compare_decoders import FILE_NAMES, CompareDecodersConfig, compare_decoders
+from textsem.evaluation.compare_decoders import (
+    FILE_NAMES,
+    CompareDecodersConfig,
+    _attacks,
+    _versus_first,
+    compare_decoders,
+)
 from textsem.evaluation.decoder_measures import measure_decoder
 from textsem.evaluation.decoder_tables import to_markdown
 from textsem.evaluation.results import read_results
@@ -103,6 +110,18 @@ def test_every_model_has_every_figure(models: CompareDecodersConfig, compared: d
     assert compared["models"]["long"]["versus_first"]["valid"]["p_value"] <= 1.0
     assert compared["measured_by"]["language_model"]["name"] == "trigram of lm_data"
     assert json.loads((folder / "decoders.json").read_text()) == json.loads(json.dumps(compared))
+
+
+def test_pairs_won_alone_are_those_of_the_side_that_is_named() -> None:
+    lines, jury = many_pairs(9), small_jury()
+    beaten = [replace(r, status="failed") if r.index in (0, 1) else r for r in lines[0]], lines[1]
+    attacks = _attacks({"ours": lines, "clean": beaten}, jury)
+    assert (attacks["paired"]["clean"]["flips"]["only_first"], attacks["rows"]["clean"]["flips"]["count"]) == (2, 4)
+    judged = {"first": {"ours": beaten}, "second": {"ours": lines}}
+    assert _versus_first(judged, "first", jury) is None
+    versus = _versus_first(judged, "second", jury)
+    assert versus is not None
+    assert (versus["flips"]["only_first"], versus["flips"]["only_second"]) == (2, 0)
 
 
 def test_table_has_a_cell_a_model_in_every_line(models: CompareDecodersConfig, compared: dict[str, Any]) -> None:
