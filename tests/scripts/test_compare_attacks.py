@@ -29,12 +29,19 @@ def test_options_reach_the_job_and_the_table_is_shown(
 ) -> None:
     (tmp_path / "options.json").write_text(json.dumps({"max_edits": 2}))
     options = ["--judges", "a", "b", "--attacks", "ours", "pwws", "--output", str(tmp_path / "out"), "--limit", "7"]
-    options += ["--attack-options", str(tmp_path / "options.json"), "--peers-python", "python-of-peers"]
+    options += [
+        "--attack-options",
+        str(tmp_path / "options.json"),
+        "--peers-python",
+        "python-of-peers",
+        "--arae",
+        "of-noise",
+    ]
     assert compare_attacks.main(options) == 0
     (config,) = given
     assert (config.judges, config.attacks, config.limit) == (("a", "b"), ("ours", "pwws"), 7)
     assert config.attack_config().max_edits == 2
-    assert config.peers_python == "python-of-peers"
+    assert (config.peers_python, config.arae) == ("python-of-peers", "of-noise")
     assert Path(config.peers_script).is_file()
     assert "| attack |" in capsys.readouterr().out
 
