@@ -5,13 +5,25 @@ from dataclasses import replace
 import pytest
 import torch
 
-from tests.builders import MAX_LENGTH, TINY_DECODERS, TINY_SENTENCES, build_tiny_adversary, config_with_decoder
+from tests.builders import (
+    EMBEDDING,
+    LATENT,
+    MAX_LENGTH,
+    TINY_CONFIG,
+    TINY_DECODERS,
+    TINY_SENTENCES,
+    TINY_WORDS,
+    build_tiny_adversary,
+    config_with_decoder,
+)
+from tests.decoders.tiny_language_models import build_tiny_decoder
 from textsem.attacks.manifold import ManifoldConfig, ManifoldSource
 from textsem.attacks.proposals import candidates_from_ids
 from textsem.model import TextAdversary
 from textsem.protocols import GenerationConfig
 from textsem.text.batches import encode_sentences
 from textsem.text.tokenization import tokenize
+from textsem.text.vocabulary import SPECIAL_WORDS
 
 LABELS, SEEDS = [0, 1, 2, 0], [11, 12, 13, 14]
 BASE = ManifoldConfig(num_particles=3, num_neighbours=4)
@@ -25,9 +37,15 @@ CONFIGS = {
 }
 
 
-@pytest.fixture(params=TINY_DECODERS)
+@pytest.fixture(params=[*TINY_DECODERS, "pretrained"])
 def model(request: pytest.FixtureRequest) -> TextAdversary:
-    return build_tiny_adversary(config_with_decoder(request.param))
+    if request.param != "pretrained":
+        return build_tiny_adversary(config_with_decoder(request.param))
+    sizes = {"latent_dim": LATENT, "length": MAX_LENGTH + 1, "embedding_dim": EMBEDDING}
+    decoder = build_tiny_decoder("gpt2", **sizes, vocab_size=len(TINY_WORDS) + len(SPECIAL_WORDS))
+    adversary = build_tiny_adversary(replace(TINY_CONFIG, decoder_name="pretrained", decoder=decoder.config))
+    adversary.decoder.load_state_dict(decoder.state_dict())
+    return adversary
 
 
 @pytest.mark.parametrize("name", CONFIGS)
