@@ -114,7 +114,8 @@ def test_adam_has_each_of_its_rates(tmp_path: Path) -> None:
 
 
 def test_unknown_preset_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"expected a preset among \['base', 'language_model', 'paper', 'plain'\], got 'large'"):
+    names = r"\['base', 'language_model', 'paper', 'plain'\]"
+    with pytest.raises(ValueError, match=rf"expected a preset among {names}, got 'large'"):
         preset("large")
 
 
