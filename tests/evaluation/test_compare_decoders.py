@@ -155,7 +155,7 @@ def test_finished_comparison_is_only_read(
     assert (Path(models.output) / "examples.html").read_bytes() == page
 
 
-def test_other_seed_measures_again(
+def test_other_seed_or_sentences_are_measured_again(
     models: CompareDecodersConfig, compared: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     measured: list[int] = []
@@ -171,6 +171,8 @@ def test_other_seed_measures_again(
     found = compare_decoders(replace(alone, seed=1))
     assert measured == [1]
     assert found["verdict"]["claim"] == "not decided"
+    fewer = compare_decoders(replace(alone, num_sentences=1))
+    assert fewer["models"]["short"]["reconstruction"]["num_sentences"] == 1
 
 
 def test_judge_that_is_the_target_is_refused(models: CompareDecodersConfig, tmp_path: Path) -> None:

@@ -13,7 +13,8 @@ from tests.decoders.tiny_language_models import save_tiny_language_model
 from tests.training.toys import CONFIG, PAIRS, SENTENCES, SHAPE, WORDS, build_attacker
 from textsem.arae import ARAE
 from textsem.model import TextAdversary
-from textsem.text.vocabulary import UNKNOWN_ID
+from textsem.text.batches import words_until_end
+from textsem.text.vocabulary import END_ID, UNKNOWN_ID
 from textsem.training.adversary import AdversaryRun, train_adversary
 from textsem.training.adversary_config import preset, with_decoder
 from textsem.training.adversary_parts import Parts, build_adversary
@@ -92,6 +93,18 @@ def test_word_dropout_hides_its_share_of_the_words_from_autoregressive_decoders_
             assert is_hidden.float().mean() == pytest.approx(0.25, abs=0.015)
     with pytest.raises(ValueError, match="generator"):
         TextProblem(model, words, word_dropout=0.25)
+
+
+@pytest.mark.parametrize("name", ["language_model", "arae"])
+def test_words_to_be_encoded_again_are_written_freely_though_the_true_ones_were_told(name: str) -> None:
+    model = build_adversary(SENTENCES, replace(SHAPE, decoder_name=name, decoder=TINY_DECODERS[name]), CONFIG)
+    problem, generator = TextProblem(model, all_words(model.vocabulary.size)), torch.Generator().manual_seed(0)
+    outputs = problem.decode(torch.randn(40, LATENT, generator=generator))
+    ids = torch.randint(UNKNOWN_ID, model.vocabulary.size, (40, MAX_LENGTH + 1), generator=generator)
+    told = (problem.vectors(outputs, ids) @ model.embedding_table()[END_ID:].T).argmax(dim=-1) + END_ID
+    free = model.decode_ids(outputs.codes)
+    assert not torch.equal(words_until_end(told), free)
+    assert torch.equal(problem.hard_words(outputs), free)
 
 
 def test_words_are_hidden_in_the_first_stage_alone(tmp_path: Path) -> None:
