@@ -171,7 +171,7 @@ def test_other_seed_or_sentences_are_measured_again(
     found = compare_decoders(replace(alone, seed=1))
     assert measured == [1]
     assert found["verdict"]["claim"] == "not decided"
-    fewer = compare_decoders(replace(alone, num_sentences=1))
+    fewer = compare_decoders(replace(alone, seed=1, num_sentences=1))
     assert fewer["models"]["short"]["reconstruction"]["num_sentences"] == 1
 
 
