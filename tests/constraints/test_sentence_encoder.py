@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from tests.constraints.fakes import add_sentence_files, save_tiny_encoder
+from tests.remote_code import add_own_code
 from textsem.constraints.sentence_encoder import SentenceEncoder
 
 TEXTS = ["a man is sleeping", "the dog", "", "two people in the park outside .", "A MAN"]
@@ -190,3 +191,13 @@ def test_unknown_name_fails_at_once_and_says_why() -> None:
 def test_folder_without_a_model_says_so(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="expected a sentence encoder in the folder"):
         SentenceEncoder(str(tmp_path))
+
+
+def test_code_that_comes_with_an_encoder_is_never_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "model").mkdir()
+    folder = save_tiny_encoder(tmp_path / "model")
+    add_own_code(folder, tmp_path / "ran")
+    monkeypatch.setattr("builtins.input", lambda *_: "y")  # whoever asks is told yes
+    with pytest.raises(ValueError, match="expected a sentence encoder in the folder"):
+        SentenceEncoder(str(folder))
+    assert not (tmp_path / "ran").exists()

@@ -263,6 +263,10 @@ def test_adversary_with_another_decoder_is_refused_and_with_that_one_taken(into:
 def test_generation_reaches_the_source_of_candidates() -> None:
     moved = AttackSnliConfig(decoding="free", generation="beam").codes_config(3)
     assert (moved.decoding, moved.generation.strategy) == ("free", "beam")
+    with pytest.raises(ValueError, match="expected decoding free beside generation beam, got None"):
+        AttackSnliConfig(generation="beam")
+    with pytest.raises(ValueError, match="expected generation to be one of greedy, sampling, beam, got 'best'"):
+        AttackSnliConfig(decoding="free", generation="best")  # type: ignore[arg-type]
 
 
 def test_measured_noise_is_that_of_the_codes(config: AttackSnliConfig) -> None:

@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from tests.remote_code import add_own_code
 from tests.targets.fakes import save_tiny_bert
 from textsem.targets.hugging_face import HuggingFaceTarget
 
@@ -79,3 +80,12 @@ def test_unknown_name_fails_within_seconds_and_says_why() -> None:
 def test_folder_without_a_model_says_so(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="expected a sequence classifier in the folder"):
         HuggingFaceTarget(str(tmp_path))
+
+
+def test_code_that_comes_with_a_model_is_never_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = save_tiny_bert(tmp_path / "model", names=("entailment", "neutral", "contradiction"))
+    add_own_code(folder, tmp_path / "ran")
+    monkeypatch.setattr("builtins.input", lambda *_: "y")  # whoever asks is told yes
+    with pytest.raises(ValueError, match="expected a sequence classifier in the folder"):
+        HuggingFaceTarget(str(folder))
+    assert not (tmp_path / "ran").exists()

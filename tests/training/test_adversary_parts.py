@@ -93,6 +93,8 @@ def test_word_dropout_hides_its_share_of_the_words_from_autoregressive_decoders_
             assert is_hidden.float().mean() == pytest.approx(0.25, abs=0.015)
     with pytest.raises(ValueError, match="generator"):
         TextProblem(model, words, word_dropout=0.25)
+    with pytest.raises(ValueError, match=r"expected word_dropout from 0 to below 1, got 1\.5"):
+        TextProblem(model, words, word_dropout=1.5, generator=generator)
 
 
 @pytest.mark.parametrize("name", ["language_model", "arae"])

@@ -120,11 +120,14 @@ def _transformers_model(
 ) -> _Model:
     from transformers import AutoModel, AutoTokenizer
 
-    tokenizer = AutoTokenizer.from_pretrained(name_or_folder, subfolder=layout.subfolder, local_files_only=is_local)
+    options: dict[str, Any] = {
+        "subfolder": layout.subfolder,
+        "local_files_only": is_local,
+        "trust_remote_code": False,
+    }
+    tokenizer = AutoTokenizer.from_pretrained(name_or_folder, **options)
     with torch.random.fork_rng(devices=[]):  # a missing pooling layer, unused here, is drawn at random
-        encoder = AutoModel.from_pretrained(
-            name_or_folder, subfolder=layout.subfolder, local_files_only=is_local, dtype=dtype
-        )
+        encoder = AutoModel.from_pretrained(name_or_folder, dtype=dtype, **options)
     encoder = encoder.to(device).eval().requires_grad_(False)
 
     def pool(batch: Any) -> Tensor:

@@ -124,6 +124,12 @@ class AttackSnliConfig:
             raise ValueError(f"expected decoding to be one of {', '.join(get_args(Decoding))}, got {self.decoding!r}")
         if self.decoder is not None and self.decoder not in DECODERS:
             raise ValueError(f"expected decoder to be one of {', '.join(sorted(DECODERS))}, got {self.decoder!r}")
+        if self.generation not in get_args(Generation):
+            raise ValueError(
+                f"expected generation to be one of {', '.join(get_args(Generation))}, got {self.generation!r}"
+            )
+        if self.generation != "greedy" and self.decoding != "free":
+            raise ValueError(f"expected decoding free beside generation {self.generation}, got {self.decoding}")
         if self.part_of_speech not in get_args(PartOfSpeech):
             names = ", ".join(get_args(PartOfSpeech))
             raise ValueError(f"expected part_of_speech to be one of {names}, got {self.part_of_speech!r}")

@@ -81,10 +81,9 @@ def _load(name_or_folder: str, *, dtype: torch.dtype) -> tuple[Any, Any]:
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
     def load(is_local: bool) -> tuple[Any, Any]:
-        tokenizer = AutoTokenizer.from_pretrained(name_or_folder, local_files_only=is_local)
-        model = AutoModelForSequenceClassification.from_pretrained(
-            name_or_folder, local_files_only=is_local, dtype=dtype
-        )
+        options = {"local_files_only": is_local, "trust_remote_code": False}
+        tokenizer = AutoTokenizer.from_pretrained(name_or_folder, **options)
+        model = AutoModelForSequenceClassification.from_pretrained(name_or_folder, dtype=dtype, **options)
         return tokenizer, model
 
     return load_pretrained(name_or_folder, load, kind="a sequence classifier")

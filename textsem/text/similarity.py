@@ -45,8 +45,8 @@ def most_similar_words(table: Tensor, vectors: Tensor) -> Tensor:
         Ids, [batch, length]; pad and start are never chosen.
     """
     B, L, _ = vectors.shape
-    ids = torch.full((B, L), PAD_ID)
-    is_open = torch.arange(B)
+    ids = torch.full((B, L), PAD_ID, device=vectors.device)
+    is_open = torch.arange(B, device=vectors.device)
     for start in range(0, L, BLOCK):
         words = END_ID + (vectors[is_open, start : start + BLOCK] @ table[END_ID:].T).argmax(dim=-1)
         ids[is_open, start : start + BLOCK] = words

@@ -98,7 +98,7 @@ class Watch:
         samples = self.samples(model)
         shown = [" ".join(model.vocabulary.decode(row)) for row in samples[:NUM_SHOWN].tolist()]
         distinct = len(torch.unique(samples, dim=0)) / len(samples)
-        shares = reconstruction_shares(model, self.watched)
+        shares = reconstruction_shares(model, self.watched.to(model.embedding.device))
         return {**shares, **self.perplexities(samples), "distinct_samples": distinct, "samples": shown}
 
     def samples(self, model: ARAE) -> Tensor:

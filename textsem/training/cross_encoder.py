@@ -208,8 +208,9 @@ def _load_base(base: str) -> tuple[Any, Any]:
     labels = {"num_labels": len(id2label), "id2label": id2label, "label2id": {v: k for k, v in id2label.items()}}
 
     def load(is_local: bool) -> tuple[Any, Any]:
-        tokenizer = AutoTokenizer.from_pretrained(base, local_files_only=is_local)
-        return tokenizer, AutoModelForSequenceClassification.from_pretrained(base, local_files_only=is_local, **labels)
+        options = {"local_files_only": is_local, "trust_remote_code": False}
+        tokenizer = AutoTokenizer.from_pretrained(base, **options)
+        return tokenizer, AutoModelForSequenceClassification.from_pretrained(base, **options, **labels)
 
     tokenizer, model = load_pretrained(base, load, kind="an encoder with its tokenizer")
     return tokenizer, model.float()

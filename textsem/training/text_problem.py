@@ -147,6 +147,8 @@ class TextProblem:
         word_dropout: float = 0.0,
         generator: torch.Generator | None = None,
     ) -> None:
+        if not 0 <= word_dropout < 1:
+            raise ValueError(f"expected word_dropout from 0 to below 1, got {word_dropout}")
         if word_dropout and generator is None:
             raise ValueError(f"expected a generator for word_dropout {word_dropout}, got None")
         self.model = model
