@@ -37,7 +37,7 @@ def test_perfect_decoder_and_unmoved_codes_give_the_original_to_the_letter() -> 
         assert found[source] == [FreeText(text, 1.0, 1.0, 0) for text in SENTENCES]
         summary = summarise_free_text(found[source], unmoved=found["reconstruction"])
         assert (summary["median_ratio"], summary["median_similarity"], summary["share_good"]) == (1.0, 1.0, 1.0)
-        assert (summary["median_changed_words"], summary["share_moved"]) == (0, 0.0)
+        assert (summary["median_changed_words"], summary["share_moved"], summary["changed"]) == (0, 0.0, None)
 
 
 def test_word_that_the_move_brings_is_measured_against_the_original() -> None:
@@ -123,6 +123,15 @@ def test_summary_of_known_ratios() -> None:
         "median_similarity": pytest.approx(0.15),
         "median_changed_words": 1.5,
         "share_moved": 0.75,
+        # The first one has no word changed.
+        "changed": {
+            "n": 3,
+            "median_ratio": 1.0,
+            "median_ratio_interval": None,
+            "share_good": 1.0,
+            "median_similarity": pytest.approx(0.2),
+            "median_changed_words": 2,
+        },
     }
     assert summarise_free_text(found * 2, unmoved=unmoved * 2)["median_ratio_interval"] == (0.5, 4.0)
 

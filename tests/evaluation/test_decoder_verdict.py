@@ -12,12 +12,13 @@ CNN, OTHER = "transpose_cnn", "language_model"
 def row(decoder: str, median: float, low: float | None = None, high: float | None = None) -> dict[str, Any]:
     interval = None if low is None else [low, high]
     free = {
+        "n": 40,
         "median_ratio": median,
         "median_ratio_interval": interval,
         "median_similarity": 0.71,
         "median_changed_words": 2,
     }
-    return {"decoder": decoder, "free": {"adversarial": free}, "reconstruction": {"share_of_tokens": 0.9}}
+    return {"decoder": decoder, "free": {"adversarial": {"changed": free}}, "reconstruction": {"share_of_tokens": 0.9}}
 
 
 @pytest.mark.parametrize(
@@ -47,3 +48,11 @@ def test_paragraph_tells_figures_of_both_sides() -> None:
     assert "b (language_model): 1.50 (1.20 to 1.80), similarity 0.71, words changed 2, 90.0% of tokens" in text
     assert "The best transpose CNN is a (transpose_cnn): 3.00 (1.90 to 4.00)" in text
     assert "do not overlap" in text
+
+
+def test_decoder_that_changes_nothing_decides_nothing() -> None:
+    rows = {"a": row(CNN, 1.5, 1.2, 1.8), "b": row(OTHER, 3.0, 1.9, 4.0)}
+    rows["b"]["free"]["adversarial"]["changed"] = None
+    found = judge_claim(rows)
+    assert (found["claim"], found["lowest"]) == ("not decided", "a")
+    assert "too few sentences" in found["text"]

@@ -152,18 +152,26 @@ def summarise_free_text(found: Sequence[FreeText], *, unmoved: Sequence[FreeText
     Returns:
         ``n``; ``median_ratio`` with its 95% interval by order statistics (None for fewer than six); ``share_good`` of
         ratios of at most 2; medians of similarity and of changed words; ``share_moved``: sentences that are another
-        than that of the unmoved code.
+        than that of the unmoved code; ``changed``: the first five of sentences with a changed word alone, None where
+        there is no such sentence: one that is still its original has a ratio of 1, which says nothing.
     """
-    ratios = [one.perplexity_ratio for one in found]
-    n = len(found)
+    changed = [one for one in found if one.changed_words]
     return {
-        "n": n,
+        **_medians(found),
+        "share_moved": sum(one.text != other.text for one, other in zip(found, unmoved, strict=True)) / len(found),
+        "changed": _medians(changed) if changed else None,
+    }
+
+
+def _medians(found: Sequence[FreeText]) -> dict[str, Any]:
+    ratios = [one.perplexity_ratio for one in found]
+    return {
+        "n": len(found),
         "median_ratio": median(ratios),
         "median_ratio_interval": median_interval(ratios),
-        "share_good": sum(ratio <= GOOD_RATIO for ratio in ratios) / n,
+        "share_good": sum(ratio <= GOOD_RATIO for ratio in ratios) / len(found),
         "median_similarity": median(one.similarity for one in found),
         "median_changed_words": median(one.changed_words for one in found),
-        "share_moved": sum(one.text != other.text for one, other in zip(found, unmoved, strict=True)) / n,
     }
 
 

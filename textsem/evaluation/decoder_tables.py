@@ -92,12 +92,19 @@ def _about_source(source: str, title: str) -> list[Line]:
         ("ratio at most 2", lambda row: percent(row["free"][source]["share_good"])),
         ("similarity, median", lambda row: _ratio(row["free"][source]["median_similarity"])),
         ("words changed, median", lambda row: number(row["free"][source]["median_changed_words"])),
+        ("where a word has changed: perplexity ratio, median", lambda row: _changed(row["free"][source]["changed"])),
         *(
             [("other than not moved", lambda row: percent(row["free"][source]["share_moved"]))]
             if source != "reconstruction"
             else []
         ),
     ]
+
+
+def _changed(figures: Row | None) -> str:
+    if figures is None:
+        return DASH
+    return f"{_median(figures)}, {figures['n']} sentences, {number(figures['median_changed_words'])} words"
 
 
 def _about_attacks(controls: Sequence[str]) -> list[Line]:
