@@ -166,6 +166,19 @@ def test_decoder_of_an_arae_takes_codes_of_another_width(arae_folder: Path) -> N
     assert model.decode_ids(torch.ones(2, LATENT)).shape == (2, MAX_LENGTH + 1)
 
 
+def test_resuming_with_an_arae_of_other_words_is_refused(tmp_path: Path) -> None:
+    config = replace(CONFIG, adversarial_steps=0, embeddings="arae")
+
+    def run(words: list[str]) -> AdversaryRun:
+        build_tiny_arae(words).save_pretrained(tmp_path / "arae", dtype=torch.float32)
+        model = build_adversary(SENTENCES, replace(SHAPE, num_particles=3), config, Parts(None, str(tmp_path / "arae")))
+        return AdversaryRun(model, SENTENCES, PAIRS, config, tmp_path, attacker=None)
+
+    train_adversary(run(sorted(WORDS)), max_minutes=0.0)
+    with pytest.raises(ValueError, match=r"vocabulary of '\w{16}', got"):
+        train_adversary(run(sorted(WORDS)[::-1]), is_resumed=True)
+
+
 @pytest.mark.parametrize("model_type", ["gpt2", "t5"])
 def test_pretrained_language_model_is_conditioned_saved_and_loaded_without_its_folder(
     model_type: str, tmp_path: Path

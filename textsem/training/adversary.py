@@ -82,6 +82,7 @@ class AdversaryRun:
             "config": asdict(config),
             "model": asdict(model.config),
             "data": digest(sentences, pairs.premises, pairs.hypotheses, pairs.labels),
+            "vocabulary": digest(vocabulary.words),
             **(identity or {}),
         }
         self.generator = torch.Generator().manual_seed(config.seed + 1)
