@@ -210,7 +210,7 @@ def test_repetitions_the_original_and_empty_sentences_are_left_out(tiny_adversar
         ("num_neighbours", 0, "expected num_neighbours >= 1, got 0"),
         ("min_scale", 0.0, "expected 0 < min_scale <= max_scale, got 0.0 and 1.4"),
         ("min_scale", 2.0, "expected 0 < min_scale <= max_scale, got 2.0 and 1.4"),
-        ("decoding", "beam", "expected decoding mixture or single, got 'beam'"),
+        ("decoding", "beam", "expected decoding mixture, single or free, got 'beam'"),
         ("noise_weights", (1.0, -1.0), "expected noise_weights >= 0, at least one, got"),
     ],
 )
