@@ -14,7 +14,7 @@ from tests.constraints.fakes import add_sentence_files, save_tiny_encoder
 from textsem.attacks.arae_space import ARAECodeSpace
 from textsem.attacks.code_spaces import AdversaryCodeSpace
 from textsem.attacks.runner import run_attack
-from textsem.evaluation import compare, compare_runs
+from textsem.evaluation import compare_runs, judging
 from textsem.evaluation.compare import ATTACKS, FILE_NAMES, CompareConfig, compare_attacks
 from textsem.evaluation.peer_process import PeerError
 from textsem.evaluation.results import read_results
@@ -104,7 +104,7 @@ def test_comparison_writes_table_and_figure_and_runs_nothing_twice(
 
     monkeypatch.setattr(compare_runs, "attack_snli", refuse)
     monkeypatch.setattr(compare_runs, "run_attack", refuse)
-    monkeypatch.setattr(compare, "judge_lines", refuse)
+    monkeypatch.setattr(judging, "judge_lines", refuse)
     assert compare_attacks(replace(config, attacks=("pwws",))) == found
 
 

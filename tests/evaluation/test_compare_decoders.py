@@ -11,7 +11,7 @@ import torch
 from tests.builders import TINY_CONFIG, TINY_WORDS, build_tiny_adversary, config_with_decoder
 from tests.constraints.fakes import add_sentence_files, save_tiny_encoder
 from tests.evaluation.decoder_fakes import many_pairs, small_jury
-from textsem.evaluation import compare_runs, decoder_cases, decoder_runs
+from textsem.evaluation import compare_runs, decoder_cases, judging
 from textsem.evaluation.compare_decoders import (
     FILE_NAMES,
     CompareDecodersConfig,
@@ -147,7 +147,7 @@ def test_finished_comparison_is_only_read(
         raise AssertionError("ran, measured or judged again")
 
     monkeypatch.setattr(compare_runs, "attack_snli", refuse)
-    monkeypatch.setattr(decoder_runs, "judge_lines", refuse)
+    monkeypatch.setattr(judging, "judge_lines", refuse)
     for name in ("measure_decoder", "free_words", "time_decoders"):
         monkeypatch.setattr(decoder_cases, name, refuse)
     page = (Path(models.output) / "examples.html").read_bytes()

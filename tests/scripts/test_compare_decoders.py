@@ -1,8 +1,6 @@
 """The command line of a comparison of decoders: what it passes on, and how it fails."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -103,15 +101,3 @@ def test_interruption_says_how_to_go_on(
     monkeypatch.setattr("textsem.evaluation.compare_decoders.compare_decoders", interrupt)
     assert script.main(NEEDED) == 130
     assert "the same command continues" in capsys.readouterr().err
-
-
-def test_help_loads_nothing_heavy() -> None:
-    code = (
-        f"import runpy, sys; sys.argv = ['compare_decoders.py', '--help']\n"
-        f"try: runpy.run_path({str(SCRIPT)!r}, run_name='__main__')\n"
-        f"except SystemExit as end: assert end.code == 0\n"
-        f"assert not {{'torch', 'numpy', 'datasets', 'transformers'}} & set(sys.modules)"
-    )
-    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert shown.returncode == 0, shown.stderr
-    assert "--attack-options" in shown.stdout

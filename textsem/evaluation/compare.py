@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,13 +16,11 @@ from textsem.evaluation.compare_runs import NATURAL, OURS, PEERS, PeersPlace, Ru
 from textsem.evaluation.compare_tables import attack_row, draw_valid_curves, headline, to_markdown
 from textsem.evaluation.filters import load_filters
 from textsem.evaluation.identity import identify_model, model_folder
-from textsem.evaluation.judges import JUDGEMENTS_NAME, Judgement, read_judgements
-from textsem.evaluation.judging import ENCODER_VARIABLE, Jury, JuryConfig, judge_lines, load_jury
+from textsem.evaluation.judging import ENCODER_VARIABLE, Jury, JuryConfig, judgements_of, load_jury
 from textsem.evaluation.results import RESULTS_NAME, SUMMARY_NAME, read_results
 from textsem.evaluation.run import BUNDLED_MODEL
 from textsem.evaluation.run_config import AttackSnliConfig
 from textsem.model import TextAdversary
-from textsem.outputs import AttackResult
 from textsem.targets.loading import BUNDLED_FOLDER as BUNDLED_TARGET
 from textsem.targets.loading import load_target
 
@@ -30,7 +28,6 @@ __all__ = ["ATTACKS", "FILE_NAMES", "CompareConfig", "compare_attacks"]
 
 ATTACKS = (*OURS, *NATURAL, *PEERS)
 FILE_NAMES = ("compare.md", "compare.json", "compare.png")
-JURY_NAME = "jury.json"
 
 
 @dataclass(frozen=True)
@@ -149,7 +146,7 @@ def compare_attacks(config: CompareConfig, *, show_progress: bool = False) -> di
             attack_row(
                 name,
                 results,
-                _judgements(folder / name, results, jury),
+                judgements_of(folder / name, results, jury),
                 judge=next(iter(jury.judges)),
                 thresholds=jury.thresholds,
                 pairs_per_second=summary["pairs_per_second"] or None,
@@ -204,17 +201,6 @@ def _load_jury(config: CompareConfig, scene: Scene) -> Jury:
     took_part = {role: identity for role, identity in scene.identity.items() if identity is not None}
     folder = model_folder(config.model, BUNDLED_MODEL)
     return load_jury(judged, scene.model.language_model, folder, took_part=took_part)
-
-
-def _judgements(folder: Path, results: Sequence[AttackResult], jury: Jury) -> list[Judgement]:
-    """Return what the jury says about a run, from its file where the same jury wrote it about the same number."""
-    path, stored = folder / JUDGEMENTS_NAME, folder / JURY_NAME
-    if path.is_file() and stored.is_file() and path.stat().st_mtime >= (folder / RESULTS_NAME).stat().st_mtime:
-        if json.loads(stored.read_text(encoding="utf-8")) == jury.identity:
-            return read_judgements(path)
-    judgements, _ = judge_lines(folder, results, jury)
-    stored.write_text(json.dumps(jury.identity, indent=2) + "\n", encoding="utf-8")
-    return judgements
 
 
 def _note(summary: Mapping[str, Any], row: Mapping[str, Any]) -> str:

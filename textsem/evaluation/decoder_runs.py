@@ -1,6 +1,5 @@
 """The attacks of one adversary among several: E' and its controls, each run once, judged once, and in figures."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -10,8 +9,8 @@ from typing import Any
 from textsem.evaluation.compare_runs import PeersPlace, Runner, Scene
 from textsem.evaluation.compare_tables import NEAR_BUDGET, attack_row
 from textsem.evaluation.comparison import compare_paired
-from textsem.evaluation.judges import JUDGEMENTS_NAME, Judgement, read_judgements
-from textsem.evaluation.judging import Jury, judge_lines
+from textsem.evaluation.judges import Judgement
+from textsem.evaluation.judging import Jury, judgements_of
 from textsem.evaluation.results import RESULTS_NAME, read_results
 from textsem.evaluation.smoothness_sources import median_interval
 from textsem.evaluation.validity_conditions import attacked_pairs, is_flip, is_valid
@@ -22,7 +21,6 @@ __all__ = ["CONTROLS", "OWN", "JudgedPairs", "attack_figures", "compare_with", "
 
 OWN = "ours"  # E', by the name that it has among the attacks of ``compare_attacks``
 CONTROLS = ("isotropic", "clean", "neighbours", "reconstruction")
-JURY_NAME = "jury.json"
 
 JudgedPairs = tuple[list[AttackResult], list[Judgement]]
 
@@ -47,7 +45,7 @@ def run_attacks(
     for name in (OWN, *controls):
         runner.run(name, show_progress=show_progress)
         results = read_results(folder / name / RESULTS_NAME)
-        found[name] = results, _judged(folder / name, results, jury)
+        found[name] = results, judgements_of(folder / name, results, jury)
     return found
 
 
@@ -116,14 +114,3 @@ def _texts(pairs: Sequence[tuple[AttackResult, Judgement]]) -> Mapping[str, Any]
         "median_similarity": median(similarities) if similarities else None,
         "median_changed_words": median(edits) if edits else None,
     }
-
-
-def _judged(folder: Path, results: Sequence[AttackResult], jury: Jury) -> list[Judgement]:
-    """Return what the jury says about a run, from its file where the same jury has written it since the run."""
-    path, stored = folder / JUDGEMENTS_NAME, folder / JURY_NAME
-    if path.is_file() and stored.is_file() and path.stat().st_mtime >= (folder / RESULTS_NAME).stat().st_mtime:
-        if json.loads(stored.read_text(encoding="utf-8")) == jury.identity:
-            return read_judgements(path)
-    judgements, _ = judge_lines(folder, results, jury)
-    stored.write_text(json.dumps(jury.identity, indent=2) + "\n", encoding="utf-8")
-    return judgements

@@ -1,5 +1,6 @@
 """Judge finished runs: load who judges, ask, and keep what they say beside the results."""
 
+import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from textsem.evaluation.judges import (
     read_judgements,
     write_judgements,
 )
+from textsem.evaluation.results import RESULTS_NAME
 from textsem.evaluation.validity import ValidityThresholds, summarise_validity
 from textsem.outputs import AttackResult
 from textsem.protocols import Target
@@ -22,9 +24,10 @@ from textsem.targets.loading import BUNDLED_FOLDER as BUNDLED_TARGET
 from textsem.targets.loading import load_target
 from textsem.text.ngram import TrigramLanguageModel
 
-__all__ = ["ENCODER_VARIABLE", "Jury", "JuryConfig", "judge_lines", "load_jury"]
+__all__ = ["ENCODER_VARIABLE", "Jury", "JuryConfig", "judge_lines", "judgements_of", "load_jury"]
 
 ENCODER_VARIABLE = "TEXTSEM_SENTENCE_ENCODER"
+JURY_NAME = "jury.json"
 
 
 @dataclass(frozen=True)
@@ -140,3 +143,14 @@ def _short_names(names: Sequence[str]) -> dict[str, str]:
     """Map the last part of each name to the name; whole names where two end alike."""
     short = [Path(name).name or name for name in names]
     return dict(zip(short if len(set(short)) == len(short) else names, names, strict=True))
+
+
+def judgements_of(folder: Path, results: Sequence[AttackResult], jury: Jury) -> list[Judgement]:
+    """Return what the jury says about a run, from its file where the same jury has written it since the run."""
+    path, stored = folder / JUDGEMENTS_NAME, folder / JURY_NAME
+    if path.is_file() and stored.is_file() and path.stat().st_mtime >= (folder / RESULTS_NAME).stat().st_mtime:
+        if json.loads(stored.read_text(encoding="utf-8")) == jury.identity:
+            return read_judgements(path)
+    judgements, _ = judge_lines(folder, results, jury)
+    stored.write_text(json.dumps(jury.identity, indent=2) + "\n", encoding="utf-8")
+    return judgements
