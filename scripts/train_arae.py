@@ -49,7 +49,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         folder = run_arae_job(ARAEJob(**options, command=command))
     except (FloatingPointError, ValueError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
     print(f"saved {folder}")
     return 0

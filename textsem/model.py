@@ -46,7 +46,7 @@ class TextAdversary(nn.Module):
         meaning: A sentence encoder distilled into word vectors; None takes the embedding table in its place.
 
     Raises:
-        ValueError: If the meaning table has not one row a word.
+        ValueError: If the meaning table, or the decoder's table of subwords, has not one row a word.
     """
 
     bank_features: Tensor
@@ -59,6 +59,11 @@ class TextAdversary(nn.Module):
         meaning: MeaningTable | None = None,
     ) -> None:
         super().__init__()
+        known = getattr(config.decoder, "vocab_size", vocabulary.size)
+        if known != vocabulary.size:
+            raise ValueError(
+                f"expected a vocabulary of {known} words, as the decoder's pieces have, got {vocabulary.size}"
+            )
         if meaning is not None and len(meaning.vectors) != vocabulary.size:
             raise ValueError(f"expected a meaning table of {vocabulary.size} words, got {len(meaning.vectors)}")
         self.config = config

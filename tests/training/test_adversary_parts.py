@@ -1,5 +1,6 @@
 """Adversaries around each decoder and with parts of an ARAE: what is taken over, and that they train and come back."""
 
+import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -206,6 +207,10 @@ def test_pretrained_language_model_is_conditioned_saved_and_loaded_without_its_f
     torch.testing.assert_close(
         loaded.position_vectors(codes, ids), model.position_vectors(codes, ids), atol=0.02, rtol=0.0
     )
+    words = json.loads((tmp_path / "model" / "vocabulary.json").read_text())
+    (tmp_path / "model" / "vocabulary.json").write_text(json.dumps(words[:-1]))
+    with pytest.raises(ValueError, match=r"expected a vocabulary of \d+ words, as the decoder's pieces have, got"):
+        TextAdversary.from_pretrained(tmp_path / "model")
     again = AdversaryRun(loaded.train(), SENTENCES, PAIRS, config, tmp_path, attacker=build_attacker(loaded, config))
     assert not any(p.requires_grad for p in loaded.decoder.language_model.parameters())  # type: ignore[union-attr]
     again.step(0)
