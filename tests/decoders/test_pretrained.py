@@ -1,9 +1,7 @@
 """A language model behind codes: what it reads, what it keeps, and what is refused."""
 
 import json
-import time
-from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -13,25 +11,20 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from tests.constraints.fakes import save_tiny_encoder
 from tests.decoders.tiny_language_models import (
-    FAMILIES,
-    SENTENCES,
-    TOKENIZERS,
+    EMBEDDING,
+    LATENT,
+    LENGTH,
     WORDS,
     build_tiny_decoder,
-    byte_level_tokenizer,
-    save_tiny_language_model,
-    tiny_config,
-    word_piece_tokenizer,
+    load,
 )
 from textsem.decoders.pretrained import PretrainedDecoder, PretrainedDecoderConfig
-from textsem.decoders.pretrained_words import lay_out_pieces, word_pieces
 from textsem.latent.initialisation import draw_layers, materialise
 from textsem.protocols import GenerationConfig
 from textsem.text.vocabulary import END_ID, PAD_ID, START_ID, UNKNOWN_ID
 
-LATENT, LENGTH, EMBEDDING, VOCAB = 6, 7, 5, len(WORDS)
+VOCAB = len(WORDS)
 TABLE = F.normalize(torch.randn(VOCAB, EMBEDDING, generator=torch.Generator().manual_seed(3)), dim=-1)
 IDS = torch.tensor(
     [
@@ -40,40 +33,6 @@ IDS = torch.tensor(
         [WORDS.index("dogs"), WORDS.index("aren't"), UNKNOWN_ID, WORDS.index("."), END_ID, PAD_ID, PAD_ID],
     ]
 )
-
-
-@pytest.fixture(scope="module")
-def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    return {name: save_tiny_language_model(tmp_path_factory.mktemp(name), name) for name in FAMILIES}
-
-
-@pytest.fixture(scope="module")
-def decoders(folders: dict[str, Path]) -> dict[str, PretrainedDecoder]:
-    """Return one of each family, shared, so that no test may change it."""
-    return {name: load(folder) for name, folder in folders.items()}
-
-
-@pytest.fixture(params=FAMILIES)
-def name(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
-
-
-@pytest.fixture
-def decoder(decoders: dict[str, PretrainedDecoder], name: str) -> PretrainedDecoder:
-    return decoders[name]
-
-
-def load(folder: Path | str, *, length: int = LENGTH, max_pieces: int = 4, seed: int = 0) -> PretrainedDecoder:
-    generator = torch.Generator().manual_seed(seed)
-    return PretrainedDecoder.from_language_model(
-        str(folder),
-        WORDS,
-        latent_dim=LATENT,
-        length=length,
-        embedding_dim=EMBEDDING,
-        max_pieces=max_pieces,
-        generator=generator,
-    )
 
 
 def codes(*shape: int) -> Tensor:
@@ -148,70 +107,6 @@ def test_free_run_writes_words_up_to_the_end(decoder: PretrainedDecoder, strateg
     assert ids.shape == (2, 3, LENGTH)
     is_behind_end = (ids == END_ID).cumsum(dim=-1) - (ids == END_ID).long() > 0
     assert torch.equal(ids == PAD_ID, is_behind_end)
-
-
-# Words and their pieces
-
-
-@pytest.mark.parametrize("text", ["a man is sleeping in the park.", "dogs, a woman aren't outside, the zebra."])
-def test_pieces_of_words_are_those_of_the_sentence(name: str, text: str) -> None:
-    tokenizer = TOKENIZERS[name]()
-    words = text.replace(",", " ,").replace(".", " .").split()
-    pieces = word_pieces(tokenizer, WORDS, max_pieces=12, start_id=0)
-    written = [p for word in words for p in pieces[WORDS.index(word)].tolist() if p >= 0]
-    # Behind another sentence, so that its first word has a blank too.
-    before = tokenizer("a", add_special_tokens=False)["input_ids"]
-    assert written == tokenizer(f"a {text}", add_special_tokens=False)["input_ids"][len(before) :]
-
-
-def test_known_pieces_of_special_and_long_words() -> None:
-    tokenizer = byte_level_tokenizer()
-    pieces = word_pieces(tokenizer, WORDS, max_pieces=2, start_id=7)
-    end, pad = tokenizer.convert_tokens_to_ids(["<|endoftext|>", "<pad>"])
-    assert pieces[:4].tolist() == [[pad, -1], [7, -1], [end, -1], [end, -1]]  # it has no unknown token
-    assert tokenizer.convert_ids_to_tokens(pieces[WORDS.index("zebra")]) == ["Ġ", "z"]
-    comma = tokenizer.convert_tokens_to_ids(",")
-    assert pieces[WORDS.index(",")].tolist() == [comma, -1]
-    tokenizer = word_piece_tokenizer()
-    pieces = word_pieces(tokenizer, WORDS, max_pieces=2, start_id=7)
-    assert pieces[UNKNOWN_ID].tolist() == [tokenizer.unk_token_id, -1]
-    assert tokenizer.convert_ids_to_tokens(pieces[WORDS.index("man")]) == ["m", "##an"]
-
-
-def test_word_that_becomes_nothing_is_unknown() -> None:
-    class Tokenizer:
-        pad_token_id, eos_token_id, unk_token_id = 0, 1, 2
-
-        def __call__(self, texts: list[str], add_special_tokens: bool) -> dict[str, list[list[int]]]:
-            return {"input_ids": [[3 + len(part) for part in text.replace("☃", "").split()] for text in texts]}
-
-    pieces = word_pieces(Tokenizer(), [*WORDS[:4], "the", "☃", "man"], max_pieces=2, start_id=1)
-    assert pieces[4:].tolist() == [[6, -1], [2, -1], [6, -1]]
-
-
-def test_pieces_are_laid_out_without_gaps() -> None:
-    pieces = torch.tensor([[[5, -1, -1], [6, 7, 8], [9, 10, -1]], [[5, -1, -1], [0, -1, -1], [4, 3, -1]]])
-    tokens, mask, last = lay_out_pieces(pieces)
-    assert tokens.tolist() == [[5, 6, 7, 8, 9, 10], [5, 0, 4, 3, 0, 0]]
-    assert mask.tolist() == [[1, 1, 1, 1, 1, 1], [1, 1, 1, 1, 0, 0]]
-    assert last.tolist() == [[0, 3, 5], [0, 1, 3]]
-
-
-def test_sentencepiece_file_is_read(folders: dict[str, Path], tmp_path: Path) -> None:
-    import sentencepiece
-    from transformers import AutoModelForSeq2SeqLM
-
-    sentencepiece.SentencePieceTrainer.train(
-        sentence_iterator=iter(SENTENCES * 3), model_prefix=str(tmp_path / "spiece"), vocab_size=40, pad_id=0, eos_id=1,
-        unk_id=2, bos_id=-1, minloglevel=2,
-    )  # fmt: skip
-    (tmp_path / "tokenizer_config.json").write_text('{"tokenizer_class": "T5Tokenizer"}')
-    model = AutoModelForSeq2SeqLM.from_config(tiny_config("t5", vocab_size=150))  # type: ignore[no-untyped-call]
-    model.save_pretrained(tmp_path)
-    decoder = load(tmp_path)
-    reader = sentencepiece.SentencePieceProcessor(model_file=str(tmp_path / "spiece.model"))
-    for word in ("man", "the", "dogs"):
-        assert [p for p in decoder.pieces[WORDS.index(word)].tolist() if p >= 0] == reader.encode(word)[:4]
 
 
 # Weights: kept, saved, loaded, trained
@@ -364,162 +259,3 @@ def test_bfloat16_is_close_and_comes_out_in_float32(decoder: PretrainedDecoder) 
     assert vectors.dtype == torch.float32
     assert not torch.equal(vectors, expected)
     assert F.cosine_similarity(vectors, expected, dim=-1).min() > 0.9
-
-
-# What is refused
-
-
-def copy_of(folder: Path, to: Path) -> Path:
-    for path in folder.iterdir():
-        (to / path.name).write_bytes(path.read_bytes())
-    return to
-
-
-def lack_tokenizer(folder: Path) -> None:
-    for path in folder.glob("tokenizer*"):
-        path.unlink()
-
-
-def lack_token(name: str) -> Callable[[Path], None]:
-    def change(folder: Path) -> None:
-        values = json.loads((folder / "tokenizer_config.json").read_text())
-        del values[name]
-        (folder / "tokenizer_config.json").write_text(json.dumps(values))
-
-    return change
-
-
-def lack_weights(folder: Path) -> None:
-    (folder / "model.safetensors").unlink()
-
-
-def hold_pickle_only(folder: Path) -> None:
-    torch.save(load_file(folder / "model.safetensors"), folder / "pytorch_model.bin")
-    lack_weights(folder)
-
-
-def lack_one_weight(folder: Path) -> None:
-    tensors = load_file(folder / "model.safetensors")
-    del tensors["transformer.h.0.attn.c_attn.weight"]
-    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
-
-
-def hold_other_shapes(folder: Path) -> None:
-    values = json.loads((folder / "config.json").read_text())
-    (folder / "config.json").write_text(json.dumps(values | {"n_embd": 8}))
-
-
-def hold_larger_tokenizer(folder: Path) -> None:
-    tokenizer = byte_level_tokenizer()
-    tokenizer.add_tokens([f"<{i}>" for i in range(9)])
-    tokenizer.save_pretrained(folder)
-
-
-def hold_broken_sentencepiece(folder: Path) -> None:
-    lack_tokenizer(folder)
-    (folder / "tokenizer_config.json").write_text('{"tokenizer_class": "T5Tokenizer"}')
-    (folder / "spiece.model").write_bytes(b"\x00not one")
-
-
-def be_no_writer(folder: Path) -> None:
-    (folder / "config.json").write_text('{"model_type": "distilbert"}')
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        (lack_tokenizer, r"no tokenizer; save the model's own there with tokenizer\.save_pretrained"),
-        (lack_token("pad_token"), r"no pad token; set tokenizer\.pad_token, for example to its end token .*, and save"),
-        (lack_token("eos_token"), r"no end token; set tokenizer\.eos_token, for example .*, and save"),
-        (lack_weights, r"no weights, which are files named \*\.safetensors"),
-        (hold_pickle_only, r"no weights as safetensors, only pytorch_model\.bin, a pickle"),
-        (lack_one_weight, r"weights are missing for h\.0\.attn\.c_attn\.weight"),
-        (hold_other_shapes, "the weights do not fit the config"),
-        (hold_larger_tokenizer, "the tokenizer has 345 tokens, the model embeddings of 339"),
-        (hold_broken_sentencepiece, "install sentencepiece and protobuf"),
-        (be_no_writer, "the model is of type distilbert, which writes no text"),
-    ],
-)
-def test_folder_that_lacks_something_is_refused_with_the_mend(
-    folders: dict[str, Path], tmp_path: Path, change: Callable[[Path], None], message: str
-) -> None:
-    folder = copy_of(folders["gpt2"], tmp_path)
-    change(folder)
-    with pytest.raises(ValueError, match=message):
-        load(folder)
-
-
-def test_code_that_comes_with_a_model_is_never_run(
-    folders: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    folder, ran = copy_of(folders["gpt2"], tmp_path), tmp_path / "ran"
-    monkeypatch.setattr("builtins.input", lambda *_: "y")  # whoever asks is told yes
-    classes = "from transformers import GPT2Config as C, GPT2Model as M, GPT2Tokenizer as T"
-    (folder / "own.py").write_text(f"open({str(ran)!r}, 'w').close()\n{classes}\n")
-    values = json.loads((folder / "config.json").read_text())
-    values["auto_map"] = {"AutoConfig": "own.C", "AutoModel": "own.M"}
-    tokenizer = json.loads((folder / "tokenizer_config.json").read_text()) | {
-        "auto_map": {"AutoTokenizer": ["own.T"] * 2}
-    }
-    (folder / "tokenizer_config.json").write_text(json.dumps(tokenizer))
-    (folder / "config.json").write_text(json.dumps(values))
-    assert load(folder).config.family == "causal"  # transformers knows GPT-2 without it
-    (folder / "config.json").write_text(json.dumps(values | {"model_type": "unheard-of"}))
-    with pytest.raises(ValueError, match="the model comes with code of its own, which is never run"):
-        load(folder)
-    assert not ran.exists()
-
-
-def test_encoder_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"expected a causal or sequence-to-sequence model .* is an encoder, whose"):
-        load(save_tiny_encoder(tmp_path))
-
-
-def test_empty_folder_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="expected a causal or sequence-to-sequence model with its tokenizer in the"):
-        load(tmp_path)
-
-
-def test_tokenizer_without_its_words_is_refused(folders: dict[str, Path], tmp_path: Path) -> None:
-    folder = copy_of(folders["t5"], tmp_path)
-    lack_tokenizer(folder)
-    (folder / "tokenizer_config.json").write_text('{"tokenizer_class": "T5Tokenizer", "extra_ids": 0}')
-    with pytest.raises(ValueError, match="cannot write 14 of its 14 words: its files are missing beside the model"):
-        load(folder)
-
-
-def test_hub_id_without_a_network_fails_at_once() -> None:
-    started = time.monotonic()
-    with pytest.raises(ValueError, match="no such folder, not in the local cache, and the hub does not answer"):
-        load("nobody/no-such-model")
-    assert time.monotonic() - started < 10.0
-
-
-def test_words_without_special_symbols_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"expected the words of a Vocabulary, <pad>, .* first, got \['a', 'man'"):
-        word_pieces(byte_level_tokenizer(), WORDS[4:], max_pieces=2, start_id=0)
-
-
-def test_model_of_too_few_positions_is_refused(folders: dict[str, Path]) -> None:
-    assert load(folders["bart"], length=24).length == 24
-    load(folders["gpt2"], length=23)  # 4 + 1 + 22 * 4 = 93 of 96
-    with pytest.raises(
-        ValueError, match=r"at least 97 positions, for 4 of the prefix and 93 pieces of words, got one of 96"
-    ):
-        load(folders["gpt2"], length=24)
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"family": "encoder"}, "expected family causal or seq2seq, got 'encoder'"),
-        ({"num_prefix": 0}, "expected num_prefix and max_pieces of at least 1, got 0 and 4"),
-        ({"model_config": {}}, "expected a model_config that transformers knows, got 'None'"),
-        ({"model_config": {"model_type": "gpt2", "n_embd": "wide"}}, "expected a model_config that transformers knows"),
-    ],
-)
-def test_config_that_makes_no_model_is_refused(
-    decoders: dict[str, PretrainedDecoder], change: dict[str, Any], message: str
-) -> None:
-    with pytest.raises(ValueError, match=message):
-        PretrainedDecoder(replace(decoders["gpt2"].config, **change))

@@ -171,3 +171,19 @@ def _wrap(tokenizer: Any, **special: str) -> Any:
     from transformers import PreTrainedTokenizerFast
 
     return PreTrainedTokenizerFast(tokenizer_object=tokenizer, **special)  # type: ignore[no-untyped-call]
+
+
+LATENT, LENGTH, EMBEDDING = 6, 7, 5
+
+
+def load(folder: Path | str, *, length: int = LENGTH, max_pieces: int = 4, seed: int = 0) -> PretrainedDecoder:
+    generator = torch.Generator().manual_seed(seed)
+    return PretrainedDecoder.from_language_model(
+        str(folder),
+        WORDS,
+        latent_dim=LATENT,
+        length=length,
+        embedding_dim=EMBEDDING,
+        max_pieces=max_pieces,
+        generator=generator,
+    )

@@ -1,3 +1,5 @@
+"""The main job on tiny models, whole.  Over 300 lines: each of its files and options is held to the same few runs."""
+
 import json
 from collections.abc import Callable
 from dataclasses import replace

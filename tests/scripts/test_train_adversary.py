@@ -1,3 +1,5 @@
+"""The training script, whole.  Over 300 lines: all its options share the inputs and the runs that are made here."""
+
 import json
 import signal
 import subprocess

@@ -7,8 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from textsem.decoders.generation import State, generate_stepwise
-from textsem.protocols import GenerationConfig
+from textsem.decoders.generation import State, StepwiseModule
 from textsem.text.vocabulary import START_ID
 
 __all__ = ["ARAEDecoder", "ARAEDecoderConfig"]
@@ -46,7 +45,7 @@ class ARAEDecoderConfig:
             raise ValueError(f"expected sizes >= 1, got {self}")
 
 
-class ARAEDecoder(nn.Module):
+class ARAEDecoder(StepwiseModule):
     """Write a sentence word by word from a code on the unit sphere.
 
         h_t = LSTM([word_{t-1}; view_t(c)], h_{t-1}),   h_0 = c,   vector_t = W h_t / |W h_t|
@@ -57,8 +56,6 @@ class ARAEDecoder(nn.Module):
     Args:
         config: Shape of the decoder.
     """
-
-    is_autoregressive = True
 
     def __init__(self, config: ARAEDecoderConfig) -> None:
         super().__init__()
@@ -117,15 +114,3 @@ class ARAEDecoder(nn.Module):
         inputs = torch.cat([F.embedding(words, table).to(view.dtype), view], dim=-1)
         out, (hidden, cell) = self.lstm(inputs[:, None], (hidden[None], cell[None]))
         return F.normalize(self.out(out[:, 0]), dim=-1), (views, hidden[0], cell[0], position + 1)
-
-    def generate(
-        self,
-        codes: Tensor,
-        table: Tensor,
-        *,
-        scale: float,
-        config: GenerationConfig,
-        generator: torch.Generator | None = None,
-    ) -> Tensor:
-        """Return the words that the decoder writes, ids [..., length]; see ``Decoder.generate``."""
-        return generate_stepwise(self, codes, table, scale=scale, config=config, generator=generator)

@@ -3,14 +3,14 @@
 from typing import Protocol
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from textsem.protocols import GenerationConfig
 from textsem.text.batches import words_until_end
 from textsem.text.similarity import most_similar_words
 from textsem.text.vocabulary import END_ID, PAD_ID, START_ID
 
-__all__ = ["ROWS", "State", "StepwiseDecoder", "choose_words", "generate_stepwise"]
+__all__ = ["ROWS", "State", "StepwiseDecoder", "StepwiseModule", "choose_words", "generate_stepwise"]
 
 State = tuple[Tensor, ...]  # of any shapes; the first axis of each is rows
 
@@ -39,6 +39,34 @@ class StepwiseDecoder(Protocol):
             Unit-length vectors [rows, embedding], and the next state.
         """
         ...
+
+
+class StepwiseModule(nn.Module):
+    """What all decoders that write word by word share; a subclass has what ``StepwiseDecoder`` asks for."""
+
+    is_autoregressive = True
+    latent_dim: int
+    length: int
+
+    def begin(self, codes: Tensor) -> State:
+        """See ``StepwiseDecoder``."""
+        raise NotImplementedError
+
+    def advance(self, state: State, words: Tensor, table: Tensor) -> tuple[Tensor, State]:
+        """See ``StepwiseDecoder``."""
+        raise NotImplementedError
+
+    def generate(
+        self,
+        codes: Tensor,
+        table: Tensor,
+        *,
+        scale: float,
+        config: GenerationConfig,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        """Return words of a free run, ids [..., length]; see ``Decoder.generate``."""
+        return generate_stepwise(self, codes, table, scale=scale, config=config, generator=generator)
 
 
 @torch.no_grad()

@@ -7,8 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from textsem.decoders.generation import State, generate_stepwise
-from textsem.protocols import GenerationConfig
+from textsem.decoders.generation import State, StepwiseModule
 from textsem.text.vocabulary import START_ID
 
 __all__ = ["LanguageModelDecoder", "LanguageModelDecoderConfig"]
@@ -44,7 +43,7 @@ class LanguageModelDecoderConfig:
             raise ValueError(f"expected num_heads that divide hidden_dim, {self.hidden_dim}, got {self.num_heads}")
 
 
-class LanguageModelDecoder(nn.Module):
+class LanguageModelDecoder(StepwiseModule):
     """Predict each word from the code and the words before it (METHOD section 4, decoder (ii)).
 
         h_t = S_t z + b_t + V w_{t-1},   u_t = normalize(O norm(transformer(h_1 .. h_t)))
@@ -57,8 +56,6 @@ class LanguageModelDecoder(nn.Module):
     Args:
         config: Shape of the decoder.
     """
-
-    is_autoregressive = True
 
     def __init__(self, config: LanguageModelDecoderConfig) -> None:
         super().__init__()
@@ -103,18 +100,6 @@ class LanguageModelDecoder(nn.Module):
             all_values.append(layer_values)
         state = spread, torch.stack(all_keys, dim=1), torch.stack(all_values, dim=1)
         return self._vectors(hidden, spread)[:, 0], state
-
-    def generate(
-        self,
-        codes: Tensor,
-        table: Tensor,
-        *,
-        scale: float,
-        config: GenerationConfig,
-        generator: torch.Generator | None = None,
-    ) -> Tensor:
-        """Return words of a free run, ids [..., length]; see ``Decoder.generate``."""
-        return generate_stepwise(self, codes, table, scale=scale, config=config, generator=generator)
 
     def _spread(self, codes: Tensor) -> Tensor:
         """Return what the code [..., latent] says to each position, [..., length, hidden]."""

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from textsem.decoders.generation import State, generate_stepwise
+from textsem.decoders.generation import State, StepwiseModule
 from textsem.decoders.pretrained_loading import load_language_model
 from textsem.decoders.pretrained_model import (
     Family,
@@ -21,7 +21,6 @@ from textsem.decoders.pretrained_model import (
 )
 from textsem.decoders.pretrained_words import lay_out_pieces, word_pieces
 from textsem.latent.initialisation import draw_layers, materialise
-from textsem.protocols import GenerationConfig
 from textsem.text.vocabulary import START_ID
 
 __all__ = ["PretrainedDecoder", "PretrainedDecoderConfig"]
@@ -65,7 +64,7 @@ class PretrainedDecoderConfig:
             )
 
 
-class PretrainedDecoder(nn.Module):
+class PretrainedDecoder(StepwiseModule):
     """Predict each word's vector with a pre-trained language model that reads the code as a prefix of its input.
 
         causal:   h = model(P z, e(s), e(w_0), .., e(w_{t-1}))
@@ -86,8 +85,6 @@ class PretrainedDecoder(nn.Module):
     Raises:
         ValueError: If transformers knows no such model, or the model has too few positions.
     """
-
-    is_autoregressive = True
 
     pieces: Tensor
 
@@ -197,18 +194,6 @@ class PretrainedDecoder(nn.Module):
         codes, read = state
         read = torch.cat([read, words[:, None]], dim=1)
         return self._vectors(codes, read)[:, -1], (codes, read)
-
-    def generate(
-        self,
-        codes: Tensor,
-        table: Tensor,
-        *,
-        scale: float,
-        config: GenerationConfig,
-        generator: torch.Generator | None = None,
-    ) -> Tensor:
-        """Return words of a free run, ids [..., length]; see ``Decoder.generate``."""
-        return generate_stepwise(self, codes, table, scale=scale, config=config, generator=generator)
 
     def train(self, mode: bool = True) -> "PretrainedDecoder":
         """Set the mode of the new layers; the language model stays in evaluation mode, without dropout."""

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from textsem.training.card import card_end
 from textsem.training.checkpoint import write_text
 
 __all__ = ["file_name", "write_adversary_card", "write_adversary_curve"]
@@ -68,15 +69,6 @@ def write_adversary_card(
         "",
         *(f"- {name.replace('_', ' ')}: {value}" for name, value in figures.items()),
         f"- Data: `{json.dumps(dict(data))}`",
-        f"- Command: `{command}`",
-        f"- Seed: {settings['seed']}",
-        f"- Machine: {machine}",
-        "",
-        "Settings:",
-        "",
-        "```json",
-        json.dumps(dict(settings), indent=2),
-        "```",
-        "",
+        *card_end(command=command, seed=settings["seed"], machine=machine, settings=settings),
     ]
     write_text(folder / "README.md", "\n".join(lines))

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from textsem.arae import ARAE
 from textsem.training.adversary_report import file_name
+from textsem.training.card import card_end
 from textsem.training.checkpoint import write_text
 
 __all__ = ["file_names", "write_arae_card", "write_arae_curve", "write_samples"]
@@ -107,16 +108,7 @@ def write_arae_card(
         "",
         *(f"- {name}: {value:.1f} minutes" for name, value in times.items()),
         f"- Data: `{json.dumps(dict(data))}`",
-        f"- Command: `{command}`",
-        f"- Seed: {settings['training']['seed']}",
-        f"- Machine: {machine}",
-        "",
-        "Settings:",
-        "",
-        "```json",
-        json.dumps(dict(settings), indent=2),
-        "```",
-        "",
+        *card_end(command=command, seed=settings["training"]["seed"], machine=machine, settings=settings),
     ]
     write_text(folder / "README.md", "\n".join(lines))
 

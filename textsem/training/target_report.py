@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from textsem.training.card import card_end
 from textsem.training.checkpoint import write_text
 
 __all__ = ["RunDescription", "write_card", "write_curve", "write_metrics"]
@@ -87,16 +88,7 @@ def write_card(
         f"- Training data: {description.train_data}",
         f"- {'Chosen' if is_chosen else 'Reported'} on: {description.dev_data}",
         *([f"- Reported on: {description.test_data}"] if is_chosen else []),
-        f"- Command: `{description.command}`",
-        f"- Seed: {training['seed']}",
-        f"- Machine: {description.machine}",
-        "",
-        "Settings:",
-        "",
-        "```json",
-        json.dumps(dict(settings), indent=2),
-        "```",
-        "",
+        *card_end(command=description.command, seed=training["seed"], machine=description.machine, settings=settings),
     ]
     write_text(folder / "README.md", "\n".join(lines))
 
