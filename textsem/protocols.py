@@ -21,6 +21,7 @@ __all__ = [
     "GradientTarget",
     "Ranker",
     "Target",
+    "TargetError",
 ]
 
 Access = Literal["score", "label", "gradient"]
@@ -110,9 +111,20 @@ class Decoder(Protocol):
         ...
 
 
+class TargetError(RuntimeError):
+    """A target that will not answer whichever pair it is asked: a run ends here, with the lines it has written.
+
+    An endpoint that stays away, another number of classes than it said.  What may be the fault of one pair is a
+    ``ValueError``, and costs only that pair.
+    """
+
+
 @runtime_checkable
 class Target(Protocol):
-    """A black-box classifier g of premise-hypothesis pairs: forward only."""
+    """A black-box classifier g of premise-hypothesis pairs: forward only.
+
+    ``label_names`` is `textsem.text.labels.LABEL_NAMES`, or ``TWO_CLASS_NAMES`` of one that knows entailment or not.
+    """
 
     label_names: tuple[str, ...]
 
@@ -148,7 +160,7 @@ class CandidateRows:
         premises: One a row; never changed.
         originals: The unchanged hypothesis of each row.
         candidates: The perturbed hypothesis of each row.
-        labels: Gold label of each row's pair, as an index into the target's ``label_names``.
+        labels: Gold label of each row's pair, as an index into `textsem.text.labels.GOLD_NAMES`.
     """
 
     premises: Sequence[str]

@@ -1,11 +1,28 @@
-"""The three labels of natural language inference: one order inside the package, any order and case outside."""
+"""The labels of natural language inference: one order inside the package, any order and case outside.
+
+Some classifiers and data sets know two classes, entailment or not.  Their ``not_entailment`` agrees with neutral and
+with contradiction, and is a gold label of its own where nothing finer is known.
+"""
 
 import re
 from collections.abc import Mapping, Sequence
 
-__all__ = ["LABEL_NAMES", "align_labels", "label_id"]
+__all__ = [
+    "GOLD_NAMES",
+    "LABEL_NAMES",
+    "NOT_ENTAILMENT",
+    "TWO_CLASS_NAMES",
+    "agree",
+    "agreeing_classes",
+    "align_labels",
+    "label_id",
+]
 
 LABEL_NAMES = ("entailment", "neutral", "contradiction")
+NOT_ENTAILMENT = "not_entailment"
+TWO_CLASS_NAMES = ("entailment", NOT_ENTAILMENT)
+# What a pair's gold label may be; the number of a label is its place here.
+GOLD_NAMES = (*LABEL_NAMES, NOT_ENTAILMENT)
 
 _IDS = {spelling: i for i, name in enumerate(LABEL_NAMES) for spelling in (name, name[0])}
 _NUMBERED = re.compile(r"(?:label[ _-]?)?\d+", re.IGNORECASE)
@@ -20,6 +37,34 @@ def label_id(name: str) -> int | None:
     (1, 2, None)
     """
     return _IDS.get(name.strip().lower())
+
+
+def agree(first: str, second: str) -> bool:
+    """Tell whether two labels may be said of one pair: the same, or one ``not_entailment`` and the other no entailment.
+
+    >>> agree("neutral", "not_entailment"), agree("entailment", "not_entailment"), agree("neutral", "contradiction")
+    (True, False, False)
+    """
+    return first == second or (NOT_ENTAILMENT in (first, second) and "entailment" not in (first, second))
+
+
+def agreeing_classes(label: str, names: Sequence[str]) -> tuple[int, ...]:
+    """Return the numbers of a classifier's classes that agree with a gold label: its answers that are no flip.
+
+    >>> agreeing_classes("not_entailment", LABEL_NAMES), agreeing_classes("neutral", TWO_CLASS_NAMES)
+    ((1, 2), (1,))
+
+    Args:
+        label: One of ``GOLD_NAMES``.
+        names: The classifier's ``label_names``.
+
+    Raises:
+        ValueError: If the label agrees with none of them.
+    """
+    classes = tuple(i for i, name in enumerate(names) if agree(label, name))
+    if not classes:
+        raise ValueError(f"expected a label that agrees with one of {_shown(list(names))}, got {label!r}")
+    return classes
 
 
 def align_labels(
