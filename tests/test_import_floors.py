@@ -15,6 +15,7 @@ FLOORS = {
     "protocols": 0,
     "outputs": 0,
     "latent": 1,
+    "processes": 1,
     "text": 1,
     "data": 2,
     "encoders": 2,
@@ -31,7 +32,7 @@ FLOORS = {
     "augmentation": 5,
     "pipelines": 5,
 }
-HEAVY = {"datasets", "matplotlib", "nltk", "numpy", "scipy", "sklearn", "torch", "transformers"}
+HEAVY = {"accelerate", "datasets", "matplotlib", "nltk", "numpy", "scipy", "sklearn", "torch", "transformers"}
 
 
 def imported_modules(path: Path) -> Iterator[tuple[int, str]]:
