@@ -1,97 +1,19 @@
+#!/usr/bin/env python
 """Attack a classifier of premise-hypothesis pairs with hypotheses from a learned manifold.
 
 Example:
     python scripts/attack_snli.py --target path/to/classifier --limit 1000
 """
 
-import argparse
 import sys
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
 
-
-def parse_options(arguments: Sequence[str] | None = None) -> dict[str, Any]:
-    """Return the options that were given, by the names of ``AttackSnliConfig``; its defaults stand for the others."""
-    summary = (__doc__ or "").partition("\n")[0]
-    parser = argparse.ArgumentParser(description=summary, argument_default=argparse.SUPPRESS)
-    add = parser.add_argument
-    add("--data", help="file (parquet, jsonl, csv, tsv), folder of splits, or hub id (default: SNLI, else demo pairs)")
-    add("--split", help="split of the data (default: test)")
-    add("--limit", type=int, help="number of pairs, from the start; 0 for all (default: 300)")
-    add("--target", help="bundled, or folder or hub id of any AutoModelForSequenceClassification (default: bundled)")
-    add("--access", choices=["score", "label", "gradient"], help="what the target tells (default: score)")
-    add("--max-queries", type=int, help="most rows sent to the target for one pair's candidates (default: 100)")
-    add("--model", help="bundled, or folder of a trained adversary (default: bundled)")
-    add(
-        "--candidates-from",
-        choices=["adversarial", "basis", "clean", "isotropic", "neighbours", "reconstruction"],
-        help="where candidates come from: E', or one of its controls (default: adversarial)",
-    )
-    add("--output", help="folder for results.jsonl, summary.json, report.html (default: runs/attack_snli)")
-    add("--resume", action="store_true", help="continue the run in that folder instead of beginning anew")
-    add("--seed", type=int, help="seed of the run (default: 0)")
-    add("--device", help="where the target runs, such as cpu or cuda (default: a GPU if there is one)")
-    add("--batch-size", type=int, help="most rows in one forward pass of the target (default: 64)")
-    add("--label-order", nargs=3, metavar="NAME", help="what the target's LABEL_0, LABEL_1, LABEL_2 mean")
-    add("--eps", type=float, help="largest L2 distance of the embedded hypotheses (default: any)")
-    add("--max-edits", type=int, help="most words that may change (default: 3)")
-    add("--num-candidates", type=int, help="candidates drawn for one pair, before any filter (default: 120)")
-    add("--goal", choices=["valid", "flip"], help="what is looked for: valid successes, or any flip (default: valid)")
-    add(
-        "--decoder",
-        choices=["arae", "language_model", "pretrained", "transpose_cnn"],
-        help="decoder that the adversary must have (default: whichever it has)",
-    )
-    add(
-        "--decoding",
-        choices=["mixture", "single", "free"],
-        help="codes together propose edits, each gives few edits, or each is a sentence as the decoder writes it",
-    )
-    add("--generation", choices=["greedy", "sampling", "beam"], help="words of --decoding free (default: greedy)")
-    add("--filter-model", metavar="NAME", help="NLI model that must keep the label: bundled, none, folder or hub id")
-    add("--margin-centre", type=float, help="how far ahead it should put the label, nats (default: 0.25)")
-    add("--margin-width", type=float, help="largest distance from that (default: 1.25)")
-    add("--part-of-speech", choices=["none", "universal", "penn"], help="what a changed word keeps (default: none)")
-    add("--filter-precision", choices=["float32", "bfloat16", "float16"], help="of encoder and filter model")
-    add("--controls", nargs="+", metavar="DIR", help="finished runs of controls that the report compares this one with")
-    add("--particles", type=int, dest="num_particles", metavar="M", help="particles (default: the adversary's number)")
-    add("--judges", nargs="+", metavar="NAME", help="NLI models that judge the finished run; the first one scores")
-    add(
-        "--sentence-encoder",
-        metavar="NAME",
-        help="measures similarity, for filter and judges (TEXTSEM_SENTENCE_ENCODER)",
-    )
-    add("--min-similarity", type=float, help="smallest similarity to the original (default: 0.8)")
-    return vars(parser.parse_args(arguments))
+from textsem.commands import attack
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the attack and tell in a few lines what came out; return the exit code."""
-    options = parse_options(arguments)
-    # After parsing, so that --help and a misspelt option answer at once.
-    from textsem.evaluation.run import FILE_NAMES, attack_snli
-    from textsem.evaluation.run_config import AttackSnliConfig
-
-    try:
-        config = AttackSnliConfig(**options)
-        summary = attack_snli(config, show_progress=True)
-    except (OSError, ValueError) as error:
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("interrupted; the lines written so far are kept, --resume continues", file=sys.stderr)
-        return 130
-    if summary["notice"]:
-        print(f"notice: {summary['notice']}")
-    print(summary["headline"])
-    statuses = ", ".join(f"{count} {status}" for status, count in summary["statuses"].items() if count)
-    print(f"{summary['n']} pairs ({statuses}), {summary['rows_sent']} rows sent, {summary['seconds']:.1f} s")
-    if summary["first_error"]:
-        print(f"first error: {summary['first_error']}")
-    for name in FILE_NAMES:
-        print(Path(config.output, name))
-    return 0
+    """Do what ``textsem attack`` does; return the exit code."""
+    return attack.main(arguments, program="python scripts/attack_snli.py")
 
 
 if __name__ == "__main__":

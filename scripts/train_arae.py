@@ -6,53 +6,15 @@ Example:
         --held-out snli_dev.parquet snli_test.parquet --output runs/arae
 """
 
-import argparse
-import logging
-import shlex
 import sys
-from pathlib import Path
+from collections.abc import Sequence
+
+from textsem.commands import train_arae
 
 
-def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
-    """Read the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    add = parser.add_argument
-    add("--data", default=None, help="pairs: hub id, file or folder of splits (default: TEXTSEM_DATA, else SNLI)")
-    add("--split", default="train", help="split of --data to train on (default: %(default)s)")
-    add("--limit", type=int, default=0, help="most training sentences; 0 for all (default: %(default)s)")
-    add("--sentences", nargs="*", default=[], help="more unlabelled sentences: files with text columns, captions say")
-    add("--held-out", nargs="+", required=True, help="files not to train on (dev, test); the first is watched")
-    add("--preset", default="base", help="sizes and schedule, base or paper (default: %(default)s)")
-    add("--encoder", choices=("convolutional", "lstm"), default=None, help="default: the preset's")
-    add("--embeddings", choices=("cooccurrence", "random"), default=None, help="start of the word vectors")
-    add("--steps", type=int, default=None, help="batches (default: the preset's)")
-    add("--output", type=Path, required=True, help="folder for model, card, metrics, curve, samples, training state")
-    add("--seed", type=int, default=0, help="default: %(default)s")
-    add("--device", default="cpu", help="default: %(default)s")
-    add("--resume", action="store_true", help="go on from the training state in --output")
-    add("--max-minutes", type=float, default=None, help="stop after this time, whatever batch it is")
-    add("--watch-every", type=int, default=1000, help="batches between two watches and saved states")
-    add("--inverter-steps", type=int, default=5000, help="steps of the inverter, in the end (default: %(default)s)")
-    add("--machine", default="not stated", help="what the model card says about the machine")
-    return parser.parse_args(arguments)
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Train, save, and print where."""
-    given = sys.argv[1:] if arguments is None else arguments
-    options = vars(parse_arguments(given))
-    from textsem.training.adversary_report import file_name
-    from textsem.training.arae_run import ARAEJob, run_arae_job
-
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-    command = "python scripts/train_arae.py " + shlex.join(map(file_name, given))
-    try:
-        folder = run_arae_job(ARAEJob(**options, command=command))
-    except (FloatingPointError, ValueError) as error:
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
-    print(f"saved {folder}")
-    return 0
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Do what ``textsem train arae`` does; return the exit code."""
+    return train_arae.main(arguments, program="python scripts/train_arae.py")
 
 
 if __name__ == "__main__":

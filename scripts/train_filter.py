@@ -6,80 +6,15 @@ Example:
         --output runs/filter
 """
 
-import argparse
-import logging
-import shlex
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
-
-def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
-    """Read the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    add = parser.add_argument
-    add("--base", required=True, help="folder or hub id of a pre-trained encoder")
-    add("--data", nargs="+", required=True, help="hub ids, files or folders of splits; all their pairs are used")
-    add("--split", default="train", help="split of --data (default: %(default)s)")
-    add("--dev-data", default=None, help="pairs for the card's figure (default: TEXTSEM_DATA, else SNLI)")
-    add("--dev-split", default="dev", help="split of --dev-data (default: %(default)s)")
-    add("--limit", type=int, default=0, help="most pairs of each of --data; 0 for all (default: %(default)s)")
-    add("--output", type=Path, required=True, help="folder for model, tokenizer, card, metrics and training state")
-    add("--epochs", type=int, default=1, help="default: %(default)s")
-    add("--batch-size", type=int, default=32, help="default: %(default)s")
-    add("--learning-rate", type=float, default=8e-5, help="default: %(default)s")
-    add("--precision", choices=("float32", "bfloat16"), default="bfloat16", help="of matrix products")
-    add("--seed", type=int, default=0, help="default: %(default)s")
-    add("--resume", action="store_true", help="go on from the training state in --output")
-    add("--machine", default="not stated", help="what the model card says about the machine")
-    return parser.parse_args(arguments)
+from textsem.commands import train_filter
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Train, save, and print the card."""
-    given = sys.argv[1:] if arguments is None else arguments
-    options = parse_arguments(given)
-    # After parsing, so that --help answers at once.
-    from textsem.data.nli import load_nli
-    from textsem.training.cross_encoder import CrossEncoderConfig, train_cross_encoder
-    from textsem.training.labelled_pairs import joined_pairs
-    from textsem.training.target_report import RunDescription
-
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-    try:
-        train = [load_nli(source, split=options.split, limit=options.limit) for source in options.data]
-        dev = load_nli(options.dev_data, split=options.dev_split)
-        train_cross_encoder(
-            options.base,
-            joined_pairs(train),
-            dev,
-            CrossEncoderConfig(
-                num_epochs=options.epochs,
-                batch_size=options.batch_size,
-                learning_rate=options.learning_rate,
-                precision=options.precision,
-                seed=options.seed,
-            ),
-            options.output,
-            description=RunDescription(
-                train_data=", ".join(Path(part.identity.source).name for part in train),
-                dev_data=Path(dev.identity.source).name,
-                command="python scripts/train_filter.py " + shlex.join(_name(text) for text in given),
-                machine=options.machine,
-            ),
-            is_resumed=options.resume,
-        )
-    except (OSError, ValueError) as error:
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
-    print((options.output / "README.md").read_text(encoding="utf-8"))
-    return 0
-
-
-def _name(text: str) -> str:
-    """Return the last part of an existing path, and anything else as it is."""
-    path = Path(text)
-    return path.name if path.is_absolute() or path.exists() else text
+    """Do what ``textsem train filter`` does; return the exit code."""
+    return train_filter.main(arguments, program="python scripts/train_filter.py")
 
 
 if __name__ == "__main__":

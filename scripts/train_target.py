@@ -5,120 +5,16 @@ Example:
     python scripts/train_target.py --data snli_train.parquet --dev-data snli_dev.parquet --output runs/target
 """
 
-import argparse
-import logging
-import shlex
 import sys
-from pathlib import Path
+from collections.abc import Sequence
 
-from textsem.data.nli import DataIdentity, load_nli
-from textsem.targets.attention import AttentionConfig
-from textsem.targets.paper_mlp import PaperMLPConfig
-from textsem.training.target import TargetTrainingConfig, train_target
-from textsem.training.target_report import RunDescription
+from textsem.commands import train_target
 
 
-def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
-    """Read the command line."""
-    training = TargetTrainingConfig()
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    add = parser.add_argument
-    add("--data", default=None, help="hub id, file or folder of splits (default: TEXTSEM_DATA, else SNLI)")
-    add("--split", default="train", help="split of --data to train on (default: %(default)s)")
-    add("--dev-data", default=None, help="pairs that choose the epoch (default: as --data)")
-    add("--dev-split", default="dev", help="split of --dev-data (default: %(default)s)")
-    add("--test-data", default=None, help="pairs for the final figure alone (default: none)")
-    add("--test-split", default="test", help="split of --test-data (default: %(default)s)")
-    add("--label-order", nargs=3, default=None, help="what label numbers 0, 1, 2 mean, where the data does not say")
-    add("--limit", type=int, default=0, help="most training pairs; 0 for all (default: %(default)s)")
-    add("--architecture", choices=("paper", "attention"), default="attention")
-    add("--embedding-dim", type=int, default=None, help="width of a word vector (default: the architecture's)")
-    add("--hidden-dim", type=int, default=None, help="width of the attention model (default: the architecture's)")
-    add("--dropout", type=float, default=None, help="default: the architecture's")
-    add("--output", type=Path, required=True, help="folder for model, card, metrics, curve and training state")
-    add("--epochs", type=int, default=training.num_epochs, help="default: %(default)s")
-    add("--batch-size", type=int, default=training.batch_size, help="default: %(default)s")
-    add("--learning-rate", type=float, default=training.learning_rate, help="default: %(default)s")
-    add("--max-words", type=int, default=training.max_words, help="most words in the vocabulary (default: %(default)s)")
-    add("--word-vectors", choices=("random", "co-occurrence"), default=training.word_vectors, help="how they start")
-    add("--precision", choices=("float32", "bfloat16"), default=training.precision, help="of matrix products")
-    add("--seed", type=int, default=training.seed, help="default: %(default)s")
-    add("--device", default="cpu", help="default: %(default)s")
-    add("--resume", action="store_true", help="go on from the training state in --output")
-    add("--max-minutes", type=float, default=None, help="stop after this time, whatever epoch it is")
-    add("--checkpoint-every", type=int, default=500, help="steps between two saved states (default: %(default)s)")
-    add("--half-precision", action="store_true", help="save the model as float16")
-    add("--machine", default="not stated", help="what the model card says about the machine")
-    return parser.parse_args(arguments)
-
-
-def main(arguments: list[str] | None = None) -> None:
-    """Train, save, and print where."""
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-    given = sys.argv[1:] if arguments is None else arguments
-    options = parse_arguments(given)
-    order = options.label_order
-    train = load_nli(options.data, split=options.split, limit=options.limit, label_order=order)
-    dev = load_nli(options.dev_data or options.data, split=options.dev_split, label_order=order)
-    test = None
-    if options.test_data is not None:
-        test = load_nli(options.test_data, split=options.test_split, label_order=order)
-    train_target(
-        train,
-        dev,
-        network_config(options),
-        TargetTrainingConfig(
-            num_epochs=options.epochs,
-            batch_size=options.batch_size,
-            learning_rate=options.learning_rate,
-            max_words=options.max_words,
-            word_vectors=options.word_vectors,
-            precision=options.precision,
-            seed=options.seed,
-        ),
-        options.output,
-        test=test,
-        description=RunDescription(
-            train_data=shown(train.identity),
-            dev_data=shown(dev.identity),
-            test_data=shown(test.identity) if test else "none",
-            command=shown_command(given),
-            machine=options.machine,
-        ),
-        device=options.device,
-        is_resumed=options.resume,
-        max_minutes=options.max_minutes,
-        checkpoint_every=options.checkpoint_every,
-        half_precision=options.half_precision,
-    )
-    print((options.output / "README.md").read_text(encoding="utf-8"))
-
-
-def network_config(options: argparse.Namespace) -> AttentionConfig | PaperMLPConfig:
-    """Return the architecture's config with the sizes that were given."""
-    given = {"embedding_dim": options.embedding_dim, "dropout": options.dropout}
-    if options.architecture == "paper":
-        return PaperMLPConfig(**{name: value for name, value in given.items() if value is not None})
-    given["hidden_dim"] = options.hidden_dim
-    return AttentionConfig(**{name: value for name, value in given.items() if value is not None})
-
-
-def shown(identity: DataIdentity) -> str:
-    """Return a data identity for the card: a file by its name alone."""
-    split = f", split {identity.split}" if identity.split else ""
-    return f"{file_name(identity.source)}{split}, {identity.rows} pairs, sha256 {identity.sha256[:16]}"
-
-
-def shown_command(arguments: list[str]) -> str:
-    """Return the command for the card, paths of this machine shortened to names."""
-    return "python scripts/train_target.py " + shlex.join(map(file_name, arguments))
-
-
-def file_name(text: str) -> str:
-    """Return the last part of an existing path, and anything else as it is."""
-    path = Path(text)
-    return path.name if path.is_absolute() or path.exists() else text
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Do what ``textsem train target`` does; return the exit code."""
+    return train_target.main(arguments, program="python scripts/train_target.py")
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

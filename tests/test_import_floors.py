@@ -31,6 +31,7 @@ FLOORS = {
     "evaluation": 5,
     "augmentation": 5,
     "pipelines": 5,
+    "commands": 6,
 }
 HEAVY = {"accelerate", "datasets", "matplotlib", "nltk", "numpy", "scipy", "sklearn", "torch", "transformers"}
 

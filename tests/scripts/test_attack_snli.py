@@ -78,7 +78,7 @@ def test_every_option_reaches_its_field(script: ModuleType, configs: list[Attack
 
 @pytest.mark.parametrize("name", get_args(CandidatesFrom))
 def test_every_source_can_be_chosen(script: ModuleType, name: str) -> None:
-    assert script.parse_options(["--candidates-from", name]) == {"candidates_from": name}
+    assert script.attack.parse_options(["--candidates-from", name], program="p") == {"candidates_from": name}
 
 
 def test_summary_tells_notice_headline_and_paths(

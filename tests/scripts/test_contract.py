@@ -22,8 +22,10 @@ NO_DATA = "error: expected an existing file or folder, or a hub id"
         ("evaluate_adversary", "--plain-model"),
         ("judge_results", "--judges"),
         ("manifold_evidence", "--gbsm-steps"),
+        ("train_adversary", "--keeper"),
         ("train_arae", "--watch-every"),
         ("train_filter", "--base"),
+        ("train_target", "--half-precision"),
         ("verify_results", "--tolerance"),
     ],
 )

@@ -1,0 +1,34 @@
+"""What all command lines share: how a parser is made, and how a model card names the command."""
+
+import argparse
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+
+__all__ = ["command_parser", "shown_command"]
+
+
+def command_parser(
+    program: str, summary: str, *, example: str, argument_default: str | None = None
+) -> argparse.ArgumentParser:
+    """Return a parser whose help shows an example.
+
+    Args:
+        program: What is typed before the options: ``textsem attack``, or ``python scripts/attack_snli.py``.
+        summary: What the command does, a sentence.
+        example: Its options in the example; further lines are indented.
+        argument_default: What an option is that was not given; ``argparse.SUPPRESS`` for nothing at all.
+    """
+    return argparse.ArgumentParser(
+        Path(program).name,  # a script by its file's name alone
+        description=f"{summary}\n\nExample:\n    {program} {example}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        argument_default=argument_default,
+    )
+
+
+def shown_command(program: str, arguments: Sequence[str]) -> str:
+    """Return the command for a model card, which names no folder of a machine."""
+    from textsem.training.adversary_report import file_name
+
+    return f"{program} {shlex.join(map(file_name, arguments))}"
