@@ -2,13 +2,14 @@
 
 import hashlib
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
 from textsem.attacks.candidates import Candidate
+from textsem.text.labels import GOLD_NAMES
 
 LABEL_NAMES = ("entailment", "neutral", "contradiction")
 NEW_WORDS = [f"word{i}" for i in range(40)]
@@ -27,6 +28,22 @@ class FakeData:
     premises: Sequence[str]
     hypotheses: Sequence[str]
     labels: Sequence[int]
+    problems: Mapping[int, str] = field(default_factory=dict)
+
+    def chunks(self, size: int) -> Iterator["FakeChunk"]:
+        for start in range(0, len(self.premises), size):
+            part = slice(start, start + size)
+            problems = {i - start: text for i, text in self.problems.items() if start <= i < start + size}
+            labels = [GOLD_NAMES[label] for label in self.labels[part]]
+            yield FakeChunk(start, self.premises[part], self.hypotheses[part], labels, problems)
+
+
+@dataclass(frozen=True)
+class FakeChunk:
+    start: int
+    premises: Sequence[str]
+    hypotheses: Sequence[str]
+    labels: Sequence[str | None]
     problems: Mapping[int, str] = field(default_factory=dict)
 
 

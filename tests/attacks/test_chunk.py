@@ -1,6 +1,6 @@
 import pytest
 
-from tests.attacks.fakes import LABEL_NAMES, FakeData, FakeSource, FakeTarget, candidate, digest
+from tests.attacks.fakes import LABEL_NAMES, FakeChunk, FakeSource, FakeTarget, candidate, digest
 from textsem.attacks.chunk import AttackConfig, attack_checked, check_pairs
 from textsem.outputs import AttackResult
 
@@ -12,7 +12,7 @@ LONG = "a b c d e f g h i"
 def attack_one(
     hypothesis: str = "A man is asleep", label: int = GOLD, *, flip_one_in: int = 1, config: AttackConfig | None = None
 ) -> tuple[AttackResult, FakeTarget]:
-    target, data = FakeTarget(flip_one_in=flip_one_in), FakeData([PREMISE], [hypothesis], [label])
+    target, data = FakeTarget(flip_one_in=flip_one_in), FakeChunk(0, [PREMISE], [hypothesis], [LABEL_NAMES[label]])
     checked = check_pairs([0], data, target, FakeSource())
     opened = [result for result in checked if result.status == "failed"]
     attacked, _ = attack_checked(opened, target, FakeSource(), config or AttackConfig())
@@ -65,19 +65,19 @@ def test_most_similar_flip_is_returned() -> None:
         def _propose_one(self, hypothesis: str, rng: object, num_candidates: int) -> list[object]:  # type: ignore[override]
             return [candidate("word far", similarity=0.1), candidate("word near", similarity=0.9)]
 
-    data = FakeData([PREMISE], ["A man is asleep"], [GOLD])
+    data = FakeChunk(0, [PREMISE], ["A man is asleep"], [LABEL_NAMES[GOLD]])
     target = FakeTarget(flip_one_in=1)
     results, _ = attack_checked(check_pairs([0], data, target, FakeSource()), target, TwoCandidates(), AttackConfig())
     assert results[0].adversarial == "word near"
 
 
 def test_closed_pairs_are_not_attacked() -> None:
-    target, data = FakeTarget(), FakeData([PREMISE], [LONG], [GOLD])
+    target, data = FakeTarget(), FakeChunk(0, [PREMISE], [LONG], [LABEL_NAMES[GOLD]])
     with pytest.raises(ValueError, match=r"expected results with status failed, got others at \[0\]"):
         attack_checked(check_pairs([0], data, target, FakeSource()), target, FakeSource(), AttackConfig())
 
 
-@pytest.mark.parametrize("field", ["max_queries", "num_candidates", "chunk_size"])
+@pytest.mark.parametrize("field", ["max_queries", "num_candidates", "num_return_sequences", "chunk_size"])
 def test_config_refuses_zero(field: str) -> None:
     with pytest.raises(ValueError, match=f"expected {field} >= 1, got 0"):
         AttackConfig(**{field: 0})

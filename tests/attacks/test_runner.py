@@ -9,16 +9,19 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 from torch import Tensor
 
-from tests.attacks.fakes import FakeData, FakeSource, FakeTarget, fake_data
+from tests.attacks.fakes import FakeChunk, FakeData, FakeSource, FakeTarget, fake_data
 from textsem.attacks.candidates import Candidate
 from textsem.attacks.chunk import AttackConfig
-from textsem.attacks.runner import CandidateAttack, run_attack
+from textsem.attacks.runner import CandidateAttack, attack_chunk, run_attack
 from textsem.attacks.selection import plain_form
 from textsem.evaluation.results import ResultsWriter, completed_prefix
 from textsem.outputs import AttackResult
+from textsem.protocols import TargetError
 from textsem.targets.metering import MeteredTarget
+from textsem.text.labels import TWO_CLASS_NAMES, agree
 
 CONFIG = AttackConfig(max_queries=30, num_candidates=60, eps=2.5, chunk_size=64)
 ROOT = Path(__file__).parents[2]
@@ -260,6 +263,86 @@ def test_more_lines_than_pairs_are_refused(num_completed: int) -> None:
         run(10, num_completed=num_completed)
 
 
-def test_label_that_the_target_lacks_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"expected labels from 0 to 2, got \[3\]"):
-        run_attack(FakeData(["p"], ["h"], [3]), FakeTarget(), CandidateAttack(FakeSource(), CONFIG), ListSink())
+def test_label_that_the_target_lacks_is_an_error_of_its_pair() -> None:
+    sink = ListSink()
+    chunk = FakeChunk(0, ["p", "q"], ["h", "i"], ["entailment", "maybe"])
+    results = attack_chunk(chunk, FakeTarget(), CandidateAttack(FakeSource(), CONFIG))
+    assert [result.label for result in results] == ["entailment", "maybe"]
+    assert (results[1].status, sink.results) == ("error", [])
+    assert "'maybe'" in (results[1].message or "")
+    assert results[0].status != "error"
+
+
+def test_pair_without_a_label_takes_the_targets_own_prediction() -> None:
+    data = fake_data(20)
+    unlabelled = FakeChunk(0, data.premises, data.hypotheses, [None] * 20)
+    results = attack_chunk(unlabelled, FakeTarget(), CandidateAttack(FakeSource(), CONFIG))
+    assert all(result.label == result.prediction for result in results)
+    assert {result.status for result in results} == {"success", "failed", "unsupported"}
+    named = FakeChunk(0, data.premises, data.hypotheses, [result.prediction for result in results])
+    assert attack_chunk(named, FakeTarget(), CandidateAttack(FakeSource(), CONFIG)) == results
+
+
+def test_several_adversarials_stand_beside_each_other_and_the_first_is_the_only_one_of_one() -> None:
+    chunk = next(iter(fake_data(60).chunks(60)))
+    one = attack_chunk(chunk, FakeTarget(), CandidateAttack(FakeSource(), CONFIG))
+    config = replace(CONFIG, num_return_sequences=3)
+    several = attack_chunk(chunk, FakeTarget(), CandidateAttack(FakeSource(), config))
+    counts = Counter(result.index for result in several)
+    assert set(counts) == set(range(60))
+    assert max(counts.values()) == 3
+    first = {result.index: result for result in reversed(several)}
+    assert [replace(first[i], queries=0) for i in range(60)] == [replace(result, queries=0) for result in one]
+    found = [(result.index, result.adversarial) for result in several if result.adversarial]
+    assert len(found) == len(set(found))
+
+
+def test_two_class_target_is_attacked_for_what_is_no_entailment() -> None:
+    class TwoClass(FakeTarget):
+        label_names: tuple[str, ...] = TWO_CLASS_NAMES
+
+        def predict(self, premises: Sequence[str], hypotheses: Sequence[str]) -> Tensor:
+            three = super().predict(premises, hypotheses)
+            return torch.stack([three[:, 0], three[:, 1:].sum(dim=1)], dim=1)
+
+    sink, data = ListSink(), fake_data(100)
+    run_attack(data, TwoClass(), CandidateAttack(FakeSource(), CONFIG), sink)
+    flips = [result for result in sink.results if result.status == "success"]
+    assert {result.label for result in flips} == {"entailment", "contradiction"}  # neutral goes to contradiction here
+    for result in flips:
+        assert agree(result.label, result.prediction or "")
+        assert not agree(result.label, result.adversarial_prediction or "")
+        assert list(result.scores or {}) == ["original", "adversarial"]
+        assert all(list(scores) == list(TWO_CLASS_NAMES) for scores in (result.scores or {}).values())
+
+
+def test_target_that_is_gone_ends_the_run_and_keeps_the_lines() -> None:
+    class Gone(FakeTarget):
+        def predict(self, premises: Sequence[str], hypotheses: Sequence[str]) -> Tensor:
+            if "premise number 70" in premises:
+                raise TargetError("no answer after 3 attempts")
+            return super().predict(premises, hypotheses)
+
+    sink = ListSink()
+    with pytest.raises(TargetError, match="no answer after 3 attempts"):
+        run_attack(fake_data(100), Gone(), CandidateAttack(FakeSource(), CONFIG), sink)
+    assert sink.lines == run().lines[:64]
+
+
+def test_target_that_answers_about_no_pair_ends_the_run_after_the_first_chunk() -> None:
+    class Nan(FakeTarget):
+        def predict(self, premises: Sequence[str], hypotheses: Sequence[str]) -> Tensor:
+            return super().predict(premises, hypotheses) * float("nan")
+
+    sink = ListSink()
+    with pytest.raises(TargetError, match="got an error on each of the first 64 pairs, such as: ValueError: expected"):
+        run_attack(fake_data(100), Nan(), CandidateAttack(FakeSource(), CONFIG), sink)
+    assert [result.status for result in sink.results] == ["error"] * 64
+
+
+def test_skipped_chunks_cost_nothing_and_the_others_are_as_ever() -> None:
+    target, sink = FakeTarget(), ListSink()
+    attack = CandidateAttack(FakeSource(), replace(CONFIG, chunk_size=8))
+    run_attack(fake_data(100), target, attack, sink, skip=lambda chunk: chunk.start // 8 % 2 == 0)
+    assert sink.results == [result for result in run().results if result.index // 8 % 2 == 1]
+    assert {premise for premise, _ in target.rows} == {result.premise for result in sink.results}

@@ -1,4 +1,4 @@
-"""Attack a whole data set: chunk by chunk, every pair ends as one line, and nothing but the user ends the run.
+"""Attack a whole data set: chunk by chunk, every pair ends as one line, and no single pair ends the run.
 
 The data are cut into chunks of a fixed number of pairs.  A resumed run starts again at the beginning of the chunk in
 which the other one was cut off, and writes only the lines that are missing: it sends the same batches, so it writes
@@ -13,19 +13,20 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol, TypeVar, cast
 
 from torch import Tensor
-from tqdm import tqdm
 
 from textsem.attacks.candidates import CandidateSource
-from textsem.attacks.chunk import AttackConfig, PairData, attack_checked, check_pairs
+from textsem.attacks.chunk import AttackConfig, PairChunk, PairStream, attack_checked, check_pairs
+from textsem.attacks.progress import AttackProgress
 from textsem.attacks.selection import Step
 from textsem.outputs import AttackResult
-from textsem.protocols import Ranker, Target
+from textsem.protocols import Ranker, Target, TargetError
 
-__all__ = ["CandidateAttack", "PairAttack", "ResultSink", "RunStatistics", "run_attack"]
+__all__ = ["CandidateAttack", "PairAttack", "ResultSink", "RunStatistics", "attack_chunk", "run_attack"]
 
 logger = logging.getLogger(__name__)
 
 MAX_MESSAGE_LENGTH = 300
+FEWEST_ERRORS = 8  # fewer pairs may all be bad ones
 
 Item = TypeVar("Item")
 
@@ -117,23 +118,29 @@ class RunStatistics:
 class _RowCounter:
     """Passes rows on to a target and counts them, those of a call that raises included."""
 
-    def __init__(self, target: Target) -> None:
+    def __init__(self, target: Target, tell: Callable[[int], None] | None = None) -> None:
         self.label_names = target.label_names
         self.rows_sent = 0
         self._target = target
+        self._tell = tell
 
     def predict(self, premises: Sequence[str], hypotheses: Sequence[str]) -> Tensor:
         self.rows_sent += len(premises)
-        return self._target.predict(premises, hypotheses)
+        answer = self._target.predict(premises, hypotheses)
+        if self._tell is not None:
+            self._tell(self.rows_sent)
+        return answer
 
 
 def run_attack(
-    data: PairData,
+    data: PairStream,
     target: Target,
     attack: PairAttack,
     sink: ResultSink,
     *,
     num_completed: int = 0,
+    skip: Callable[[PairChunk], bool] | None = None,
+    total: int | None = None,
     show_progress: bool = False,
 ) -> RunStatistics:
     """Attack every pair and write one line for each, in input order.
@@ -144,55 +151,59 @@ def run_attack(
         attack: What is done to the pairs that the target has right.
         sink: Gets each line once.
         num_completed: Lines that an interrupted run has written already; they are not written again.
+        skip: Tells of a chunk whether its lines are there, or another process makes them.
+        total: Number of pairs, for the progress bar; None where it is not known.
         show_progress: Draw a progress bar on standard error.
 
     Returns:
         Counts of this process.
 
     Raises:
-        ValueError: If more lines are completed than there are pairs, or a label is none of the target's.
+        TargetError: If the target does not answer, or answers none of the first pairs.
+        ValueError: If more lines are completed than there are pairs.
     """
-    num_pairs, num_labels = len(data.premises), len(target.label_names)
-    if not 0 <= num_completed <= num_pairs:
-        raise ValueError(f"expected at most {num_pairs} completed lines, one a pair, got {num_completed}")
-    strange = sorted(set(data.labels) - set(range(num_labels)))
-    if strange:
-        raise ValueError(f"expected labels from 0 to {num_labels - 1}, got {strange[:5]}")
-
-    counted, statistics, num_successes = _RowCounter(target), RunStatistics(), 0
+    statistics, num_pairs = RunStatistics(), 0
     began = time.perf_counter()
-    with tqdm(total=num_pairs, initial=num_completed, unit="pair", disable=not show_progress) as bar:
-        for start in range(num_completed - num_completed % attack.chunk_size, num_pairs, attack.chunk_size):
-            chunk = range(start, min(start + attack.chunk_size, num_pairs))
-            results = _attack_chunk(chunk, data, counted, attack, statistics.candidates)
-            missing = results[max(0, num_completed - start) :]
-            sink.write(missing)
-            statistics.pairs += len(chunk)
+    with AttackProgress(total, is_shown=show_progress) as progress:
+        counted = _RowCounter(target, progress.tick)
+        for chunk in data.chunks(attack.chunk_size):
+            num_pairs = chunk.start + len(chunk.premises)
+            if num_pairs <= num_completed or (skip is not None and skip(chunk)):
+                progress.skip(len(chunk.premises))
+                continue
+            results = attack_chunk(chunk, counted, attack, statistics.candidates)
+            sink.write(results[max(0, num_completed - chunk.start) :])
+            _check_answers(results, chunk, is_first=not statistics.pairs)
+            statistics.pairs += len(results)
             statistics.rows_sent = counted.rows_sent
             statistics.seconds = time.perf_counter() - began
-            num_successes += sum(result.status == "success" for result in results)
-            bar.update(len(missing))
-            bar.set_postfix_str(f"{num_successes} successes, {counted.rows_sent / statistics.seconds:.0f} rows/s")
+            progress.update(len(results), results, counted.rows_sent)
+    if not 0 <= num_completed <= num_pairs:
+        raise ValueError(f"expected at most {num_pairs} completed lines, one a pair, got {num_completed}")
     return statistics
 
 
-def _attack_chunk(
-    indices: Sequence[int],
-    data: PairData,
-    counted: _RowCounter,
-    attack: PairAttack,
-    counts: Counter[str],
+def attack_chunk(
+    chunk: PairChunk, target: Target, attack: PairAttack, counts: Counter[str] | None = None
 ) -> list[AttackResult]:
-    """Return one result for each pair of a chunk, whatever happens; add to ``counts``."""
+    """Return the results of a chunk's pairs, in their order, whatever happens; add to ``counts``.
+
+    Raises:
+        TargetError: If the target does not answer.
+    """
+    counts = Counter() if counts is None else counts
+    counted = target if isinstance(target, _RowCounter) else _RowCounter(target)
 
     def check(some: Sequence[int]) -> list[AttackResult]:
         # Of its source, check_pairs asks nothing but `supports`.
-        return check_pairs(some, data, counted, cast(CandidateSource, attack))
+        return check_pairs(some, chunk, counted, cast(CandidateSource, attack))
 
-    def report_unchecked(index: int, message: str, rows_sent: int) -> AttackResult:
-        label = counted.label_names[data.labels[index]]
-        pair = (data.premises[index], data.hypotheses[index])
-        return AttackResult(index, *pair, label=label, prediction=None, status="error", message=message)
+    def report_unchecked(position: int, message: str, rows_sent: int) -> AttackResult:
+        pair = (chunk.premises[position], chunk.hypotheses[position])
+        label = chunk.labels[position] or ""
+        return AttackResult(
+            chunk.start + position, *pair, label=label, prediction=None, status="error", message=message
+        )
 
     def attack_open(some: Sequence[AttackResult]) -> list[AttackResult]:
         results, new_counts = attack.attack(some, counted)
@@ -202,11 +213,22 @@ def _attack_chunk(
     def report_checked(result: AttackResult, message: str, rows_sent: int) -> AttackResult:
         return replace(result, status="error", message=message, queries=rows_sent)
 
-    sound = [i for i in indices if i not in data.problems]
-    checked = [report_unchecked(i, data.problems[i], 0) for i in indices if i in data.problems]
+    positions = range(len(chunk.premises))
+    sound = [i for i in positions if i not in chunk.problems]
+    checked = [report_unchecked(i, chunk.problems[i], 0) for i in positions if i in chunk.problems]
     checked += _whole_or_halves(sound, check, report_unchecked, counted)
     attacked = _whole_or_halves([r for r in checked if r.status == "failed"], attack_open, report_checked, counted)
     return sorted([r for r in checked if r.status != "failed"] + attacked, key=lambda r: r.index)
+
+
+def _check_answers(results: Sequence[AttackResult], chunk: PairChunk, *, is_first: bool) -> None:
+    """Stop after the first chunk if the target answered about none of its pairs: it would be so for all."""
+    asked = [result for result in results if result.index - chunk.start not in chunk.problems]
+    if is_first and len(asked) >= FEWEST_ERRORS and all(result.prediction is None for result in asked):
+        raise TargetError(
+            f"expected an answer of the target, got an error on each of the first {len(asked)} pairs, "
+            f"such as: {asked[0].message}"
+        )
 
 
 def _whole_or_halves(
@@ -221,6 +243,8 @@ def _whole_or_halves(
     sent_before = counted.rows_sent
     try:
         return work(items)
+    except TargetError:
+        raise
     except Exception as error:
         logger.debug("%d pairs are attacked again by halves: %s", len(items), error)
         if len(items) == 1:

@@ -13,9 +13,10 @@ import torch
 from torch import Tensor
 
 from textsem.attacks.candidates import Candidate
-from textsem.protocols import Target
+from textsem.protocols import Target, TargetError
+from textsem.text.labels import GOLD_NAMES, agreeing_classes
 
-__all__ = ["SearchOutcome", "predict_checked", "round_size", "search"]
+__all__ = ["Flip", "SearchOutcome", "predict_checked", "round_size", "search"]
 
 # (rows sent so far below which it holds, rows of the next round).  The running sums pass 5, 20 and 100, where success
 # is reported, and less than a fifth of a pair's queries can come after its first success.
@@ -24,20 +25,34 @@ LAST_ROUND_SIZE = 25
 
 
 @dataclass(frozen=True)
+class Flip:
+    """A candidate that changed the target's mind.
+
+    Args:
+        candidate: What was asked.
+        prediction: The class that the target gave it.
+        probabilities: What the target said about it, one number a class.
+        queries: Rows sent for the pair up to and with the round in which it was asked.
+    """
+
+    candidate: Candidate
+    prediction: int
+    probabilities: tuple[float, ...]
+    queries: int
+
+
+@dataclass(frozen=True)
 class SearchOutcome:
     """What became of one pair's candidates.
 
     Args:
-        candidate: The highest ranked one of the first round in which any changed the prediction; None without success.
-        prediction: The class that the target gave it, or None.
-        probabilities: What the target said about it, one number a class, or None.
+        flips: Those that changed the prediction, in the order in which they were asked; at most as many as were
+            wanted.
         queries: Rows sent for this pair, every row of the last round included.
     """
 
-    candidate: Candidate | None
-    prediction: int | None
-    probabilities: tuple[float, ...] | None
-    queries: int
+    flips: tuple[Flip, ...] = ()
+    queries: int = 0
 
 
 def round_size(sent: int) -> int:
@@ -54,12 +69,13 @@ def predict_checked(target: Target, premises: Sequence[str], hypotheses: Sequenc
     """Return the target's probabilities, [batch, classes].
 
     Raises:
-        ValueError: If they have another shape, or one of them is no finite number.
+        TargetError: If they have another shape.
+        ValueError: If one of them is no finite number.
     """
     probabilities = target.predict(premises, hypotheses)
     expected = (len(premises), len(target.label_names))
     if tuple(probabilities.shape) != expected:
-        raise ValueError(f"expected probabilities of shape {list(expected)}, got {list(probabilities.shape)}")
+        raise TargetError(f"expected probabilities of shape {list(expected)}, got {list(probabilities.shape)}")
     if not bool(torch.isfinite(probabilities).all()):
         raise ValueError("expected finite probabilities, got nan or inf")
     return probabilities
@@ -72,28 +88,33 @@ def search(
     candidates: Sequence[Sequence[Candidate]],
     *,
     max_queries: int,
+    num_flips: int = 1,
 ) -> list[SearchOutcome]:
     """Query each pair's candidates in the order given until the target leaves the label, or the budget is spent.
 
     Args:
         target: The classifier under attack; every pair given here must be one that it has right.
         premises: One a pair.
-        labels: The label of each pair, as an index into ``target.label_names``.
+        labels: The gold label of each pair, as an index into ``GOLD_NAMES``.
         candidates: What may be asked, per pair, best first; see `select_candidates`.
         max_queries: Largest number of rows for any one pair.
+        num_flips: How many flips are looked for.
 
     Returns:
         One outcome a pair.
     """
     if max_queries < 0:
         raise ValueError(f"expected max_queries >= 0, got {max_queries}")
+    if num_flips < 1:
+        raise ValueError(f"expected num_flips >= 1, got {num_flips}")
     if not len(premises) == len(labels) == len(candidates):
         raise ValueError(
             f"expected as many premises as labels as lists of candidates, "
             f"got {len(premises)}, {len(labels)}, {len(candidates)}"
         )
+    right = [torch.tensor(agreeing_classes(GOLD_NAMES[label], target.label_names)) for label in labels]
     queues = [list(queue[:max_queries]) for queue in candidates]
-    outcomes = [SearchOutcome(None, None, None, 0) for _ in queues]
+    outcomes = [SearchOutcome() for _ in queues]
     active = [pair for pair, queue in enumerate(queues) if queue]
     while active:
         spans = {pair: _next_span(outcomes[pair].queries, len(queues[pair])) for pair in active}
@@ -102,8 +123,8 @@ def search(
         answers_by_pair = torch.split(answers, [len(spans[pair]) for pair in active])
         for pair, probabilities in zip(active, answers_by_pair, strict=True):
             asked = [queues[pair][i] for i in spans[pair]]
-            outcomes[pair] = _judge(asked, probabilities, labels[pair], outcomes[pair].queries)
-        active = [p for p in active if outcomes[p].candidate is None and outcomes[p].queries < len(queues[p])]
+            outcomes[pair] = _add_round(outcomes[pair], asked, probabilities, right[pair], num_flips)
+        active = [p for p in active if len(outcomes[p].flips) < num_flips and outcomes[p].queries < len(queues[p])]
     return outcomes
 
 
@@ -111,12 +132,15 @@ def _next_span(sent: int, available: int) -> range:
     return range(sent, min(sent + round_size(sent), available))
 
 
-def _judge(asked: Sequence[Candidate], probabilities: Tensor, label: int, sent: int) -> SearchOutcome:
-    """Take the first candidate of a round that changed the prediction; the round counts in full either way."""
-    queries = sent + len(asked)
-    flipped = (probabilities.argmax(dim=1) != label).nonzero().flatten()
-    if not len(flipped):
-        return SearchOutcome(None, None, None, queries)
-    first = int(flipped[0])
-    row = probabilities[first]
-    return SearchOutcome(asked[first], int(row.argmax()), tuple(row.tolist()), queries)
+def _add_round(
+    before: SearchOutcome, asked: Sequence[Candidate], probabilities: Tensor, right: Tensor, num_flips: int
+) -> SearchOutcome:
+    """Take the first candidates of a round that changed the prediction; the round counts in full either way."""
+    queries = before.queries + len(asked)
+    predictions = probabilities.argmax(dim=1)
+    flipped = (~torch.isin(predictions, right)).nonzero().flatten().tolist()
+    new = (
+        Flip(asked[row], int(predictions[row]), tuple(probabilities[row].tolist()), queries)
+        for row in flipped[: num_flips - len(before.flips)]
+    )
+    return SearchOutcome((*before.flips, *new), queries)
