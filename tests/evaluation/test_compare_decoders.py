@@ -20,6 +20,7 @@ from textsem.evaluation.compare_decoders import (
     compare_decoders,
 )
 from textsem.evaluation.decoder_measures import measure_decoder
+from textsem.evaluation.decoder_runs import JudgedPairs
 from textsem.evaluation.decoder_tables import to_markdown
 from textsem.evaluation.results import read_results
 from textsem.targets.attention import AttentionConfig
@@ -117,7 +118,7 @@ def test_pairs_won_alone_are_those_of_the_side_that_is_named() -> None:
     beaten = [replace(r, status="failed") if r.index in (0, 1) else r for r in lines[0]], lines[1]
     attacks = _attacks({"ours": lines, "clean": beaten}, jury)
     assert (attacks["paired"]["clean"]["flips"]["only_first"], attacks["rows"]["clean"]["flips"]["count"]) == (2, 4)
-    judged = {"first": {"ours": beaten}, "second": {"ours": lines}}
+    judged: dict[str, dict[str, JudgedPairs]] = {"first": {"ours": beaten}, "second": {"ours": lines}}
     assert _versus_first(judged, "first", jury) is None
     versus = _versus_first(judged, "second", jury)
     assert versus is not None

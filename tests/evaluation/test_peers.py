@@ -78,7 +78,7 @@ def attack(target: MeteredTarget, tmp_path: Path) -> Callable[..., list[AttackRe
         with started(tmp_path, config) as process, ResultsWriter(path) as writer:
             peer = PeerAttack(process, config, **given)
             run_attack(data, target, peer, WhileAlive(writer, process), num_completed=num_completed)
-        return read_results(path)
+        return list(read_results(path))
 
     return run
 

@@ -114,6 +114,11 @@ def test_text_of_the_data_is_never_markup(tmp_path: Path) -> None:
     assert html.count("&lt;script&gt;") >= 3
 
 
+def test_lone_surrogate_in_the_data_costs_no_page(tmp_path: Path) -> None:
+    results = [replace(made_up(1, 1)[0], hypothesis="a \udc80 man", adversarial="a \udc80 dog")]
+    assert "a &#56448; " in page(tmp_path, results)
+
+
 def test_first_sentence_names_a_control_that_is_not_beaten() -> None:
     summary = summarise(made_up(30, 100))
     weak, strong = summarise(made_up(2, 100)), summarise(made_up(28, 100))

@@ -1,11 +1,10 @@
 """Files of a run: round trip, bytes, torn lines, a real kill, and settings that differ."""
 
-import json
 import signal
 import subprocess
 import sys
 import textwrap
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,12 +13,10 @@ from textsem.evaluation.results import (
     RESULTS_NAME,
     SETTINGS_NAME,
     ResultsWriter,
-    RunFacts,
     begin_run,
     completed_prefix,
     read_results,
     resume_run,
-    write_summary,
 )
 from textsem.outputs import AttackResult
 
@@ -61,31 +58,6 @@ def test_chunks_do_not_show_in_the_bytes(tmp_path: Path) -> None:
     for part in (RESULTS[:2], RESULTS[2:3], [], RESULTS[3:]):
         write(tmp_path / "parts.jsonl", part)
     assert (tmp_path / "parts.jsonl").read_bytes() == (tmp_path / "whole.jsonl").read_bytes()
-
-
-def test_equal_results_give_equal_bytes_and_readable_text(tmp_path: Path) -> None:
-    scores = RESULTS[0].scores
-    assert scores is not None
-    turned = replace(
-        RESULTS[0], scores={k: dict(reversed(v.items())) for k, v in reversed(scores.items())}, distance=1.2500000001
-    )
-    write(tmp_path / "a.jsonl", [RESULTS[0]])
-    write(tmp_path / "b.jsonl", [turned])
-    line = (tmp_path / "a.jsonl").read_bytes()
-    assert line == (tmp_path / "b.jsonl").read_bytes()
-    assert "Männer".encode() in line
-    assert line.count(b"\n") == 1
-    assert list(json.loads(line)) == [f.name for f in fields(AttackResult)]
-
-
-def test_floats_keep_five_decimals_and_no_negative_zero(tmp_path: Path) -> None:
-    write(tmp_path / "r.jsonl", [replace(RESULTS[0], distance=0.1234567), replace(RESULTS[1], distance=-1e-9)])
-    first, second = read_results(tmp_path / "r.jsonl")
-    assert first.distance == 0.12346
-    assert str(second.distance) == "0.0"
-    with pytest.raises(ValueError, match="JSON compliant"):
-        write(tmp_path / "r.jsonl", [replace(RESULTS[2], distance=float("nan"))])
-    assert len(read_results(tmp_path / "r.jsonl")) == 2
 
 
 @pytest.mark.parametrize("cut", [1, 2, 40])
@@ -163,21 +135,41 @@ def test_resume_names_the_setting_that_differs(tmp_path: Path) -> None:
         resume_run(tmp_path, SETTINGS)
 
 
-def test_summary_holds_metrics_facts_and_versions(tmp_path: Path) -> None:
-    facts = RunFacts(
-        settings={"access": "score"},
-        seed=3,
-        data={"name": "demo"},
-        model={"target": "bundled"},
-        rows_sent=12,
-        seconds=2.0,
-        pairs_per_second=0.5,
-        latent_noise={"absolute": 0.5, "relative": 0.1},
-    )
-    summary = write_summary(tmp_path / "summary.json", {"n": 1}, facts)
-    assert json.loads((tmp_path / "summary.json").read_text()) == summary
-    assert summary["n"] == 1
-    assert summary["latent_noise"] == {"absolute": 0.5, "relative": 0.1}
-    assert "torch" in summary["versions"]
-    with pytest.raises(ValueError, match=r"got \['seed'\] in both"):
-        write_summary(tmp_path / "summary.json", {"seed": 1}, facts)
+def test_lines_that_are_there_are_left_out(tmp_path: Path) -> None:
+    write(tmp_path / "whole.jsonl", RESULTS)
+    for chunk in (RESULTS[:3], RESULTS[:3], RESULTS[2:6], RESULTS):
+        write(tmp_path / "r.jsonl", chunk)
+    assert (tmp_path / "r.jsonl").read_bytes() == (tmp_path / "whole.jsonl").read_bytes()
+
+
+def test_number_that_is_not_finite_costs_no_other_line(tmp_path: Path) -> None:
+    bad = replace(RESULTS[3], distance=float("nan"))
+    write(tmp_path / "r.jsonl", [*RESULTS[:3], bad, *RESULTS[4:]])
+    results = read_results(tmp_path / "r.jsonl")
+    assert [r.index for r in results if r.status == "error"] == [3]
+    assert [r for r in results if r.status != "error"] == [*RESULTS[:3], *RESULTS[4:]]
+
+
+def test_broken_settings_are_named(tmp_path: Path) -> None:
+    begin_run(tmp_path, SETTINGS)
+    (tmp_path / SETTINGS_NAME).write_text("{")
+    with pytest.raises(ValueError, match=f"expected whole JSON in {tmp_path / SETTINGS_NAME}"):
+        resume_run(tmp_path, SETTINGS)
+
+
+def test_new_run_removes_the_parts_of_an_earlier_one(tmp_path: Path) -> None:
+    write(tmp_path / "results.part-0-1.jsonl", RESULTS)
+    with pytest.raises(ValueError, match="cannot tell what made them"):
+        resume_run(tmp_path, SETTINGS)
+    begin_run(tmp_path, SETTINGS)
+    assert [p.name for p in tmp_path.iterdir()] == [SETTINGS_NAME]
+
+
+def test_parts_lose_their_torn_lines_when_a_run_is_continued(tmp_path: Path) -> None:
+    begin_run(tmp_path, SETTINGS)
+    part = tmp_path / "results.part-1-1.jsonl"
+    write(part, RESULTS[:2])
+    whole = part.read_bytes()
+    part.write_bytes(whole + b'{"index": 2, "pre')
+    assert resume_run(tmp_path, SETTINGS) == []
+    assert part.read_bytes() == whole

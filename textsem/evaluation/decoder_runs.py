@@ -22,7 +22,7 @@ __all__ = ["CONTROLS", "OWN", "JudgedPairs", "attack_figures", "compare_with", "
 OWN = "ours"  # E', by the name that it has among the attacks of ``compare_attacks``
 CONTROLS = ("isotropic", "clean", "neighbours", "reconstruction")
 
-JudgedPairs = tuple[list[AttackResult], list[Judgement]]
+JudgedPairs = tuple[Sequence[AttackResult], list[Judgement]]
 
 
 def run_attacks(
@@ -41,7 +41,7 @@ def run_attacks(
         The lines of E' and of each control, and the judgements of them.
     """
     runner = Runner(scene, PeersPlace("", ""), folder)
-    found = {}
+    found: dict[str, JudgedPairs] = {}
     for name in (OWN, *controls):
         runner.run(name, show_progress=show_progress)
         results = read_results(folder / name / RESULTS_NAME)

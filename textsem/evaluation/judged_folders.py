@@ -1,7 +1,6 @@
 """Judge the folders of finished runs: ours, controls, peers."""
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from textsem.evaluation.metrics import summarise
 from textsem.evaluation.report import write_report
 from textsem.evaluation.results import RESULTS_NAME, SUMMARY_NAME, read_results
 from textsem.evaluation.run import BUNDLED_MODEL, REPORT_NAME
+from textsem.evaluation.whole_files import write_json
 from textsem.model import TextAdversary
 from textsem.outputs import AttackResult
 from textsem.text.labels import LABEL_NAMES
@@ -104,7 +104,7 @@ def judge_folders(config: JudgeResultsConfig) -> list[dict[str, Any]]:
     return summaries
 
 
-def judge_folder(folder: Path, jury: Jury) -> tuple[list[AttackResult], list[Judgement], dict[str, Any]]:
+def judge_folder(folder: Path, jury: Jury) -> tuple[Sequence[AttackResult], list[Judgement], dict[str, Any]]:
     """Judge one finished run, write ``judgements.jsonl``, and put ``validity`` into ``summary.json``.
 
     Returns:
@@ -114,7 +114,7 @@ def judge_folder(folder: Path, jury: Jury) -> tuple[list[AttackResult], list[Jud
     judgements, validity = judge_lines(folder, results, jury)
     summary = {**_read_summary(folder), **summarise(results), "validity": validity}
     summary["headline"] = headline(summary)
-    _write_json(folder / SUMMARY_NAME, summary)
+    write_json(folder / SUMMARY_NAME, summary)
     return results, judgements, summary
 
 
@@ -128,7 +128,7 @@ def _write(
     """Write the page, and the summary with the sentence that stands on it."""
     controls = read_controls(control_folders, results, judgements=judgements, validity=summary["validity"])
     summary = {**summary, "headline": headline(summary, controls)}
-    _write_json(folder / SUMMARY_NAME, summary)
+    write_json(folder / SUMMARY_NAME, summary)
     write_report(
         folder / REPORT_NAME,
         summary,
@@ -167,10 +167,3 @@ def _codes(summary: Mapping[str, Any], results: Sequence[AttackResult]) -> Any:
 def _read_summary(folder: Path) -> dict[str, Any]:
     path = folder / SUMMARY_NAME
     return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else {}
-
-
-def _write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Write beside and move over, so that a kill leaves the old file or the new one."""
-    beside = path.with_name(path.name + ".tmp")
-    beside.write_text(json.dumps(content, ensure_ascii=False, indent=2, allow_nan=False) + "\n", encoding="utf-8")
-    os.replace(beside, path)

@@ -6,7 +6,6 @@ scores.  Figures are derived from the lines as read back.
 """
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from itertools import pairwise
@@ -16,7 +15,8 @@ from typing import Any, Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
-from textsem.evaluation.results import DECIMALS
+from textsem.evaluation.result_lines import DECIMALS
+from textsem.evaluation.whole_files import write_whole
 from textsem.outputs import AttackResult
 from textsem.protocols import Target
 from textsem.text.ngram import TrigramLanguageModel
@@ -112,16 +112,14 @@ def write_judgements(path: str | Path, judgements: Sequence[Judgement]) -> None:
 
     Raises:
         ValueError: If the indices do not rise, or a number is not finite.
+        OSError: If the file cannot be written.
     """
-    path = Path(path)
     _check_rising([j.index for j in judgements])
     lines = [
         json.dumps({k: _plain(v) for k, v in asdict(j).items()}, ensure_ascii=False, allow_nan=False)
         for j in judgements
     ]
-    beside = path.with_name(path.name + ".tmp")
-    beside.write_text("".join(line + "\n" for line in lines), encoding="utf-8")
-    os.replace(beside, path)
+    write_whole(Path(path), "".join(line + "\n" for line in lines).encode("utf-8"))
 
 
 def read_judgements(path: str | Path) -> list[Judgement]:

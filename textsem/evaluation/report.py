@@ -14,6 +14,7 @@ from textsem.evaluation.headline import compare_flips, headline
 from textsem.evaluation.judges import Judgement
 from textsem.evaluation.metrics import ks_statistic
 from textsem.evaluation.report_validity import validity_view
+from textsem.evaluation.whole_files import write_whole
 from textsem.evaluation.word_differences import word_differences
 from textsem.outputs import AttackResult
 
@@ -54,6 +55,7 @@ def write_report(
         judgements: What the summary's ``validity`` was made from.
 
     Raises:
+        OSError: If the file cannot be written.
         ValueError: If the codes are not two matrices of the same width with rows, or a summary that tells validity
             comes without judgements or beside a control that nobody judged.
     """
@@ -85,7 +87,8 @@ def write_report(
         num_successes=len(flips),
         details=[(name, list(_flatten(summary.get(name) or {}))) for name in ("settings", "data", "model", "versions")],
     )
-    Path(path).write_text(page, encoding="utf-8")
+    # A lone surrogate, which UTF-8 cannot hold, becomes a reference that browsers show as an unknown character.
+    write_whole(Path(path), page.encode("utf-8", errors="xmlcharrefreplace"))
 
 
 def _examples(results: Sequence[AttackResult], summary: Summary, most: int) -> list[tuple[AttackResult, Any]]:
