@@ -6,7 +6,7 @@ import torch
 from tests.constraints.fakes import as_rows
 from textsem.constraints.agreement import AgreementConstraint
 from textsem.protocols import CandidateRows, Constraint, Ranker
-from textsem.text.labels import LABEL_NAMES
+from textsem.text.labels import GOLD_NAMES, LABEL_NAMES, NOT_ENTAILMENT, TWO_CLASS_NAMES
 
 
 class Filter:
@@ -30,6 +30,24 @@ def rows() -> CandidateRows:
 
 def test_known_probabilities_of_each_rows_own_label() -> None:
     assert AgreementConstraint(Filter()).scores(rows()) == [1.0, 0.5, 0.0, 0.375, 0.75, 0.25]
+
+
+def test_label_that_two_classes_agree_with_has_both_probabilities() -> None:
+    label = GOLD_NAMES.index(NOT_ENTAILMENT)
+    some = CandidateRows(["a dog"] * 3, ["o"] * 3, ["a dog", "a cat", "the cat"], [label] * 3)
+    assert AgreementConstraint(Filter()).scores(some) == [0.0, 0.5, 1.0]
+
+
+def test_model_with_two_classes_answers_for_all_labels() -> None:
+    class TwoClasses(Filter):
+        label_names: tuple[str, ...] = TWO_CLASS_NAMES
+
+        def predict(self, premises: Sequence[str], hypotheses: Sequence[str]) -> torch.Tensor:
+            shared = super().predict(premises, hypotheses)[:, 0]
+            return torch.stack([shared, 1 - shared], dim=1)
+
+    some = CandidateRows(["a dog"] * 4, ["o"] * 4, ["the cat"] * 4, range(4))
+    assert AgreementConstraint(TwoClasses()).scores(some) == [0.0, 1.0, 1.0, 1.0]
 
 
 def test_threshold_is_met_with_equality() -> None:

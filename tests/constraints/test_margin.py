@@ -7,7 +7,7 @@ from torch import Tensor
 
 from textsem.constraints.margin import MarginConstraint, WeightedRanker
 from textsem.protocols import CandidateRows, Constraint, Ranker
-from textsem.text.labels import LABEL_NAMES
+from textsem.text.labels import GOLD_NAMES, LABEL_NAMES, NOT_ENTAILMENT, TWO_CLASS_NAMES
 
 PROBABILITIES = {
     "sure": [0.98, 0.01, 0.01],
@@ -15,6 +15,7 @@ PROBABILITIES = {
     "lost": [0.30, 0.60, 0.10],
     "certain": [1.0, 0.0, 0.0],
 }
+NOT = GOLD_NAMES.index(NOT_ENTAILMENT)
 
 
 class Table:
@@ -41,6 +42,45 @@ def test_margin_is_the_log_ratio_to_the_best_other_label() -> None:
     assert margins == pytest.approx([math.log(98), math.log(45 / 35), math.log(0.5)], abs=1e-5)
     assert constraint.margins(rows("lost", label=1)) == pytest.approx([math.log(2)], abs=1e-5)
     assert constraint.margins(rows("barely", label=2)) == pytest.approx([math.log(20 / 45)], abs=1e-5)
+
+
+def test_not_entailment_is_what_neutral_and_contradiction_are_together() -> None:
+    margins = MarginConstraint(Table()).margins(rows("sure", "barely", "lost", label=NOT))
+    assert margins == pytest.approx([math.log(2 / 98), math.log(55 / 45), math.log(7 / 3)], abs=1e-5)
+
+
+class TwoClasses(Table):
+    """The same table, entailment or not."""
+
+    label_names: tuple[str, ...] = TWO_CLASS_NAMES
+
+    def predict(self, premises: Sequence[str], hypotheses: Sequence[str]) -> Tensor:
+        answers = super().predict(premises, hypotheses)
+        return torch.stack([answers[:, 0], 1 - answers[:, 0]], dim=1)
+
+
+def test_model_with_two_classes_gives_neutral_and_contradiction_one_margin() -> None:
+    constraint = MarginConstraint(TwoClasses())
+    for label in (1, 2, NOT):
+        assert constraint.margins(rows("sure", "lost", label=label)) == pytest.approx(
+            [math.log(2 / 98), math.log(7 / 3)], abs=1e-5
+        )
+    assert constraint.margins(rows("sure", "lost")) == pytest.approx([math.log(98 / 2), math.log(3 / 7)], abs=1e-5)
+
+
+def test_three_labels_and_three_classes_have_the_plain_margin_to_the_bit() -> None:
+    answers = torch.rand(300, 3, generator=torch.Generator().manual_seed(0)).softmax(dim=1)
+    labels = [i % 3 for i in range(300)]
+
+    class Given(Table):
+        def predict(self, premises: Sequence[str], hypotheses: Sequence[str]) -> Tensor:
+            return answers[[int(text) for text in hypotheses]]
+
+    texts = [str(i) for i in range(300)]
+    margins = MarginConstraint(Given()).margins(CandidateRows(texts, texts, texts, labels))
+    logs = answers.log()
+    for i, label in enumerate(labels):
+        assert margins[i] == float(logs[i, label] - max(logs[i, k] for k in range(3) if k != label))
 
 
 def test_band_keeps_what_the_filter_barely_gives_the_label() -> None:

@@ -1,8 +1,10 @@
+import json
 import time
 from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from tests.remote_code import add_own_code
 from tests.targets.fakes import save_tiny_bert
@@ -39,6 +41,54 @@ def test_numbered_labels_need_an_order(tmp_path: Path) -> None:
     answer = HuggingFaceTarget(str(folder), label_order=order).predict(PREMISES[:1], HYPOTHESES[:1])[0]
     neutral, contradiction, entailment = reference(folder, PREMISES[0], HYPOTHESES[0])
     torch.testing.assert_close(answer, torch.stack([entailment, neutral, contradiction]))
+
+
+@pytest.mark.parametrize("names", [("NOT_ENTAILMENT", "Entailment"), ("entailment", "not entailment")])
+def test_two_classes_have_names_and_order_of_their_own(tmp_path: Path, names: tuple[str, ...]) -> None:
+    folder = save_tiny_bert(tmp_path, names=names)
+    target = HuggingFaceTarget(str(folder))
+    assert target.label_names == ("entailment", "not_entailment")
+    answer = target.predict(PREMISES, HYPOTHESES)
+    for i in range(2):
+        expected = reference(folder, PREMISES[i], HYPOTHESES[i])
+        torch.testing.assert_close(answer[i], expected if names[0] == "entailment" else expected.flip(0))
+
+
+def test_two_numbered_classes_need_an_order(tmp_path: Path) -> None:
+    folder = save_tiny_bert(tmp_path, names=("LABEL_0", "LABEL_1"))
+    with pytest.raises(ValueError, match=r"label_order .* the two names .*; in config\.json of .*"):
+        HuggingFaceTarget(str(folder))
+    target = HuggingFaceTarget(str(folder), label_order=("not_entailment", "entailment"))
+    torch.testing.assert_close(
+        target.predict(PREMISES[:1], HYPOTHESES[:1])[0], reference(folder, PREMISES[0], HYPOTHESES[0]).flip(0)
+    )
+
+
+def test_second_class_called_contradiction_needs_an_order(tmp_path: Path) -> None:
+    folder = save_tiny_bert(tmp_path, names=("contradiction", "entailment"))
+    with pytest.raises(ValueError, match=r"--label-order\) not_entailment, entailment"):
+        HuggingFaceTarget(str(folder))
+    target = HuggingFaceTarget(str(folder), label_order=("not_entailment", "entailment"))
+    assert target.label_names == ("entailment", "not_entailment")
+
+
+def test_gap_in_the_classes_is_refused(tmp_path: Path) -> None:
+    folder = save_tiny_bert(tmp_path, names=("entailment", "neutral", "contradiction"))
+    config = json.loads((folder / "config.json").read_text())
+    config["id2label"] = {"0": "entailment", "1": "neutral", "5": "contradiction"}
+    (folder / "config.json").write_text(json.dumps(config))
+    with pytest.raises(ValueError, match=r"without gaps, got \[0, 1, 5\]"):
+        HuggingFaceTarget(str(folder))
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_model_whose_answers_are_no_numbers_is_refused(tmp_path: Path, value: float) -> None:
+    folder = save_tiny_bert(tmp_path, names=("entailment", "neutral", "contradiction"))
+    weights = load_file(folder / "model.safetensors")
+    weights["classifier.bias"][:] = value
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(ValueError, match="finite numbers, got nan or inf from"):
+        HuggingFaceTarget(str(folder))
 
 
 def test_labels_of_another_task_are_refused(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import torch
 
-from textsem.text.pretrained import load_pretrained, token_batches, token_limit
+from textsem.text.pretrained import BrokenFilesError, load_pretrained, token_batches, token_limit
 
 
 class WordTokenizer:
@@ -63,23 +63,75 @@ def test_folder_without_the_thing_says_what_was_expected(tmp_path: Path) -> None
         load_pretrained(str(tmp_path), load_nothing, kind="a model")
 
 
-def test_dead_network_is_noticed_without_the_hubs_retries(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HF_HUB_OFFLINE", "0")
-    asked: list[object] = []
+@pytest.fixture
+def online(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """Take back what keeps tests from the network, and every way there but the straight one."""
+    for name in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"):
+        monkeypatch.setenv(name, "0")
+    for name in ("HF_ENDPOINT", "HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
+    return monkeypatch
+
+
+@pytest.fixture
+def asked(online: pytest.MonkeyPatch) -> list[object]:
+    """Addresses that a dead network was asked for."""
+    found: list[object] = []
 
     def refuse(address: object, timeout: float) -> socket.socket:
-        asked.append((address, timeout))
+        found.append((address, timeout))
         raise OSError("no route")
 
-    monkeypatch.setattr(socket, "create_connection", refuse)
+    online.setattr(socket, "create_connection", refuse)
+    return found
+
+
+def test_dead_network_is_noticed_without_the_hubs_retries(asked: list[object]) -> None:
     with pytest.raises(ValueError, match="the hub does not answer"):
         load_pretrained("nobody/no-such-model", load_nothing, kind="a model")
     assert asked == [(("huggingface.co", 443), 3.0)]
 
 
-def test_hub_is_asked_where_it_answers(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HF_HUB_OFFLINE", "0")
-    monkeypatch.setattr(socket, "create_connection", lambda address, timeout: socket.socket())
+@pytest.mark.parametrize("name", ["HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"])
+def test_who_is_offline_by_choice_asks_nobody(name: str, online: pytest.MonkeyPatch, asked: list[object]) -> None:
+    online.setenv(name, "1")
+    with pytest.raises(ValueError, match="the hub does not answer"):
+        load_pretrained("nobody/no-such-model", load_nothing, kind="a model")
+    assert asked == []
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "address"),
+    [
+        ("HF_ENDPOINT", "http://mirror.example:8080/hf", ("mirror.example", 8080)),
+        ("HF_ENDPOINT", "https://mirror.example", ("mirror.example", 443)),
+        ("HTTPS_PROXY", "http://proxy.example:3128", ("proxy.example", 3128)),
+        ("HTTP_PROXY", "http://proxy.example:3128", ("huggingface.co", 443)),
+    ],
+)
+def test_mirror_or_proxy_is_asked_instead(
+    name: str, value: str, address: tuple[str, int], online: pytest.MonkeyPatch, asked: list[object]
+) -> None:
+    online.setenv(name, value)
+    with pytest.raises(ValueError, match="the hub does not answer"):
+        load_pretrained("nobody/no-such-model", load_nothing, kind="a model")
+    assert asked == [(address, 3.0)]
+
+
+def test_broken_files_in_the_cache_are_named_and_the_hub_is_not_asked(asked: list[object], tmp_path: Path) -> None:
+    def load(is_local: bool) -> str:
+        raise BrokenFilesError("no tokenizer")
+
+    with pytest.raises(ValueError, match=r"expected a model in the local cache under 'somebody/model': no tokenizer"):
+        load_pretrained("somebody/model", load, kind="a model")
+    with pytest.raises(ValueError, match=r"expected a model in the folder .*: no tokenizer"):
+        load_pretrained(str(tmp_path), load, kind="a model")
+    assert asked == []
+
+
+def test_hub_is_asked_where_it_answers(online: pytest.MonkeyPatch) -> None:
+    online.setattr(socket, "create_connection", lambda address, timeout: socket.socket())
 
     def load(is_local: bool) -> str:
         return load_nothing(is_local) if is_local else "from the hub"

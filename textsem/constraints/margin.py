@@ -7,7 +7,7 @@ import torch
 from textsem.constraints.conjunction import Composable
 from textsem.constraints.memory import BoundedMemory
 from textsem.protocols import CandidateRows, Ranker, Target
-from textsem.text.labels import LABEL_NAMES
+from textsem.text.labels import GOLD_NAMES, LABEL_NAMES, TWO_CLASS_NAMES, agree
 
 __all__ = ["MarginConstraint", "WeightedRanker"]
 
@@ -20,6 +20,9 @@ class MarginConstraint(Composable):
         m = log P(y | premise, x') - max over y' != y of log P(y' | premise, x')
         accept when  |m - centre| <= width;   score = -|m - centre|
 
+    P(not_entailment) of a model with three classes is P(neutral) + P(contradiction); a model with two classes gives
+    neutral and contradiction its P(not_entailment).
+
     Where the filter is sure of the label, another classifier hardly ever changes its mind, and a query is lost; where
     it is sure of another label, the meaning has changed with it.  Between the two lie the candidates on which good
     models differ.  The filter must be neither the judge that scores the run nor the target.
@@ -31,7 +34,7 @@ class MarginConstraint(Composable):
         memory_size: Most pairs whose answers are remembered.
 
     Raises:
-        ValueError: If the width is not positive, or the model's labels are not those of NLI in their order.
+        ValueError: If the width is not positive, or the model has not NLI's labels, three or two, in their order.
     """
 
     name = "margin"
@@ -39,9 +42,13 @@ class MarginConstraint(Composable):
     def __init__(self, model: Target, *, centre: float = 0.25, width: float = 1.25, memory_size: int = 100_000) -> None:
         if not width > 0.0:
             raise ValueError(f"expected width above 0, got {width}")
-        if tuple(model.label_names) != LABEL_NAMES:
-            raise ValueError(f"expected a model with labels {list(LABEL_NAMES)}, got {list(model.label_names)}")
+        names = tuple(model.label_names)
+        if names not in (LABEL_NAMES, TWO_CLASS_NAMES):
+            raise ValueError(
+                f"expected a model with labels {list(LABEL_NAMES)} or {list(TWO_CLASS_NAMES)}, got {list(names)}"
+            )
         self.model, self.centre, self.width = model, centre, width
+        self._is_own = torch.tensor([[agree(label, name) for name in names] for label in GOLD_NAMES])
         self._memory: BoundedMemory[tuple[str, str], list[float]] = BoundedMemory(memory_size)
 
     def accepts(self, rows: CandidateRows) -> list[bool]:
@@ -58,9 +65,9 @@ class MarginConstraint(Composable):
             return []
         pairs = list(zip(rows.premises, rows.candidates, strict=True))
         logs = torch.tensor(self._memory.recall(pairs, self._ask)).clamp(min=MIN_PROBABILITY).log()
-        labels = torch.tensor(list(rows.labels))[:, None]
-        own = logs.gather(1, labels)[:, 0]
-        margins: list[float] = (own - logs.scatter(1, labels, -torch.inf).amax(dim=1)).tolist()
+        is_own = self._is_own[torch.tensor(list(rows.labels))]
+        own = logs.masked_fill(~is_own, -torch.inf).logsumexp(dim=1)  # of one class: its very log
+        margins: list[float] = (own - logs.masked_fill(is_own, -torch.inf).amax(dim=1)).tolist()
         return margins
 
     def _ask(self, pairs: Sequence[tuple[str, str]]) -> list[list[float]]:

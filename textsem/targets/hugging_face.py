@@ -1,13 +1,14 @@
 """Any Hugging Face sequence classifier of premise-hypothesis pairs as a target."""
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor
 
-from textsem.text.labels import LABEL_NAMES, align_labels
-from textsem.text.pretrained import load_pretrained, token_batches, token_limit
+from textsem.targets.hugging_face_files import load_classifier
+from textsem.text.labels import LABEL_NAMES, TWO_CLASS_NAMES, align_labels
+from textsem.text.pretrained import token_batches, token_limit
 
 __all__ = ["HuggingFaceTarget"]
 
@@ -18,16 +19,20 @@ class HuggingFaceTarget:
     A row's probabilities do not depend on its batch mates (see ``textsem.text.constant_shapes``): rows are grouped by
     token length rounded up to a multiple of 8, and a group short of rows is filled with copies of its last one.
 
+    ``label_names`` is ``LABEL_NAMES``, or ``TWO_CLASS_NAMES`` of a model that knows entailment or not.
+
     Args:
         name_or_folder: A folder, or a hub id: first from the local cache, then from the hub if it answers at once.
         device: Where the model runs.
         batch_size: Most rows in one forward pass.
-        label_order: Label names in the order of the model's outputs, where its config says only ``LABEL_0``.
+        label_order: Label names in the order of the model's outputs, where its config says only ``LABEL_0``, or calls
+            the other one of two classes neutral or contradiction.
         dtype: Weights and activations; the probabilities come out in float32.  On a CPU with AVX512-BF16 a six-layer
             MiniLM was 1.9 times as fast in ``bfloat16``, its probabilities at most 0.008 off.
 
     Raises:
-        ValueError: If nothing can be loaded from there, or the model's labels are not those of NLI.
+        ValueError: If nothing can be loaded from there, files are broken or do not fit each other, the model's labels
+            are not those of NLI, or it does not answer with finite numbers.
     """
 
     def __init__(
@@ -39,14 +44,23 @@ class HuggingFaceTarget:
         label_order: Sequence[str] | None = None,
         dtype: Literal["float32", "bfloat16", "float16"] = "float32",
     ) -> None:
-        self.label_names: tuple[str, ...] = LABEL_NAMES
         self.batch_size = batch_size
         self.device = torch.device(device)
-        self._tokenizer, model = _load(name_or_folder, dtype=getattr(torch, dtype))
+        self._tokenizer, model = load_classifier(name_or_folder, dtype=getattr(torch, dtype))
+        try:
+            names = {int(number): str(name) for number, name in model.config.id2label.items()}
+            self._columns = align_labels(names, label_order)
+        except ValueError as error:
+            raise ValueError(f"{error}; in config.json of {name_or_folder}") from error
+        self.label_names: tuple[str, ...] = LABEL_NAMES if len(self._columns) == 3 else TWO_CLASS_NAMES
         self._model = model.to(self.device).eval().requires_grad_(False)
-        names = [str(model.config.id2label[i]) for i in range(model.config.num_labels)]
-        self._columns = align_labels(names, label_order)
         self._max_tokens = token_limit(self._tokenizer, model)
+        # What would be every pair's error is said once.
+        if not torch.isfinite(self.predict(["A man sleeps."], ["A man rests."])).all():
+            raise ValueError(
+                f"expected a model that answers with finite numbers, got nan or inf from {name_or_folder} in {dtype}: "
+                "its weights are broken, or too large for this dtype"
+            )
 
     @torch.no_grad()
     def predict(self, premises: Sequence[str], hypotheses: Sequence[str]) -> Tensor:
@@ -74,16 +88,3 @@ class HuggingFaceTarget:
             logits = self._model(**batch).logits[: len(rows), self._columns]
             probabilities[rows] = logits.float().softmax(dim=-1).cpu()
         return probabilities
-
-
-def _load(name_or_folder: str, *, dtype: torch.dtype) -> tuple[Any, Any]:
-    """Return tokenizer and model: from the folder, the local cache, or the hub."""
-    from transformers import AutoModelForSequenceClassification, AutoTokenizer
-
-    def load(is_local: bool) -> tuple[Any, Any]:
-        options = {"local_files_only": is_local, "trust_remote_code": False}
-        tokenizer = AutoTokenizer.from_pretrained(name_or_folder, **options)
-        model = AutoModelForSequenceClassification.from_pretrained(name_or_folder, dtype=dtype, **options)
-        return tokenizer, model
-
-    return load_pretrained(name_or_folder, load, kind="a sequence classifier")

@@ -15,6 +15,7 @@ __all__ = [
     "agree",
     "agreeing_classes",
     "align_labels",
+    "gold_id",
     "label_id",
 ]
 
@@ -26,6 +27,7 @@ GOLD_NAMES = (*LABEL_NAMES, NOT_ENTAILMENT)
 
 _IDS = {spelling: i for i, name in enumerate(LABEL_NAMES) for spelling in (name, name[0])}
 _NUMBERED = re.compile(r"(?:label[ _-]?)?\d+", re.IGNORECASE)
+_NO_ENTAILMENT = re.compile(r"(?:not|non|no)[ _-]*entail(?:ment|ed)")
 
 
 def label_id(name: str) -> int | None:
@@ -39,13 +41,29 @@ def label_id(name: str) -> int | None:
     return _IDS.get(name.strip().lower())
 
 
-def agree(first: str, second: str) -> bool:
-    """Tell whether two labels may be said of one pair: the same, or one ``not_entailment`` and the other no entailment.
+def gold_id(name: str) -> int | None:
+    """Return the position of a label in ``GOLD_NAMES``, or None if it is none of the four.
+
+    Spellings as in ``label_id``; and for ``not_entailment`` also non-entailment, not entailed and the like.
+
+    >>> gold_id("NEUTRAL"), gold_id("non-entailment"), gold_id("Not Entailment"), gold_id("unrelated")
+    (1, 3, 3, None)
+    """
+    folded = name.strip().lower()
+    return GOLD_NAMES.index(NOT_ENTAILMENT) if _NO_ENTAILMENT.fullmatch(folded) else _IDS.get(folded)
+
+
+def agree(first: str, second: str | None) -> bool:
+    """Tell whether two labels may be said of one pair: the same, or ``not_entailment`` beside neutral or contradiction.
+
+    No label (None, of a pair that was not asked) agrees with none.
 
     >>> agree("neutral", "not_entailment"), agree("entailment", "not_entailment"), agree("neutral", "contradiction")
     (True, False, False)
     """
-    return first == second or (NOT_ENTAILMENT in (first, second) and "entailment" not in (first, second))
+    return first == second or (
+        NOT_ENTAILMENT in (first, second) and not {"neutral", "contradiction"}.isdisjoint((first, second))
+    )
 
 
 def agreeing_classes(label: str, names: Sequence[str]) -> tuple[int, ...]:
@@ -69,41 +87,70 @@ def agreeing_classes(label: str, names: Sequence[str]) -> tuple[int, ...]:
 
 def align_labels(
     names: Mapping[int, str] | Mapping[str, str] | Sequence[str], label_order: Sequence[str] | None = None
-) -> tuple[int, int, int]:
-    """Return where entailment, neutral and contradiction stand among the labels of a model or a data set.
+) -> tuple[int, ...]:
+    """Return where the package's labels stand among those of a model or a data set: three labels, or two.
 
     With ``order = align_labels(names)``, ``probabilities[:, order]`` has its columns in the order of ``LABEL_NAMES``,
-    and ``order.index(k)`` is the package's label of class k.
+    or of ``TWO_CLASS_NAMES`` where there are two; ``order.index(k)`` is class k's place among those names.
 
-    >>> align_labels(["CONTRADICTION", "entailment", "Neutral"])
-    (1, 2, 0)
+    >>> align_labels(["CONTRADICTION", "entailment", "Neutral"]), align_labels(["not entailment", "entailment"])
+    ((1, 2, 0), (1, 0))
     >>> align_labels({0: "LABEL_0", 1: "LABEL_1", 2: "LABEL_2"}, ["c", "n", "e"])
     (2, 1, 0)
 
     Args:
         names: Name of each class, by position or as a mapping from class number (``id2label``; JSON's string keys too).
-        label_order: What the classes mean, in the order of their numbers.  Read only where ``names`` are mere numbers,
-            such as LABEL_0: names that say what they mean are believed.
+        label_order: What the classes mean, in the order of their numbers.  Read where ``names`` are mere numbers, such
+            as LABEL_0, or two of which one is neutral or contradiction: is it all that is no entailment, or is the
+            third class left out?  Other names are believed.
 
     Raises:
-        ValueError: If there are not three classes, or their meaning is not certain.
+        ValueError: If there are not two or three classes, or their meaning is not certain.
     """
     listed = _listed(names)
-    if all(_NUMBERED.fullmatch(name.strip()) for name in listed) and listed:
+    is_numbered = len(listed) in (2, 3) and all(_NUMBERED.fullmatch(name.strip()) for name in listed)
+    if is_numbered or _is_ambiguous(listed):
         if label_order is None:
-            raise ValueError(
-                f"expected label names {', '.join(LABEL_NAMES)}, got {_shown(listed)}, which do not say what they "
-                "mean: pass label_order (--label-order), the three names in the order of their numbers"
-            )
+            raise ValueError(_order_wanted(listed, is_numbered=is_numbered))
         if len(listed) != len(label_order):
             raise ValueError(
                 f"expected one name in label_order for each of {_shown(listed)}, got {_shown(label_order)}"
             )
+        # Of two classes that have names of their own, the one called entailment is.
+        if not is_numbered and [gold_id(name) == 0 for name in listed] != [gold_id(name) == 0 for name in label_order]:
+            raise ValueError(
+                f"expected label_order to leave entailment where {_shown(listed)} has it, got {_shown(label_order)}"
+            )
         listed = list(label_order)
-    ids = [label_id(name) for name in listed]
-    if sorted(-1 if i is None else i for i in ids) != [0, 1, 2]:
-        raise ValueError(f"expected the labels {', '.join(LABEL_NAMES)} in any order and case, got {_shown(listed)}")
-    return ids.index(0), ids.index(1), ids.index(2)
+    ids = [gold_id(name) for name in listed]
+    for classes in (LABEL_NAMES, TWO_CLASS_NAMES):
+        places = [GOLD_NAMES.index(name) for name in classes]
+        if len(ids) == len(places) and set(ids) == set(places):
+            return tuple(ids.index(place) for place in places)
+    raise ValueError(
+        f"expected the labels {', '.join(LABEL_NAMES)}, or {', '.join(TWO_CLASS_NAMES)}, in any order and case, "
+        f"got {_shown(listed)}"
+    )
+
+
+def _is_ambiguous(listed: Sequence[str]) -> bool:
+    """Tell whether two classes are entailment and one of the labels that are none."""
+    return len(listed) == 2 and {gold_id(name) for name in listed} in ({0, 1}, {0, 2})
+
+
+def _order_wanted(listed: Sequence[str], *, is_numbered: bool) -> str:
+    known = TWO_CLASS_NAMES if len(listed) == 2 else LABEL_NAMES
+    if is_numbered:
+        return (
+            f"expected label names {', '.join(known)}, got {_shown(listed)}, which do not say what they mean: pass "
+            f"label_order (--label-order), the {'two' if len(listed) == 2 else 'three'} names in the order of their "
+            "numbers"
+        )
+    order = ", ".join("entailment" if gold_id(name) == 0 else NOT_ENTAILMENT for name in listed)
+    return (
+        f"expected two classes {', '.join(TWO_CLASS_NAMES)}, got {_shown(listed)}: where the other class is all that "
+        f"is no entailment, pass label_order (--label-order) {order}"
+    )
 
 
 def _listed(names: Mapping[int, str] | Mapping[str, str] | Sequence[str]) -> list[str]:

@@ -9,12 +9,17 @@ import torch
 
 from textsem.text.constant_shapes import constant_shape_batches, num_rows_to_fill
 
-__all__ = ["load_pretrained", "token_batches", "token_limit"]
+__all__ = ["BrokenFilesError", "load_pretrained", "token_batches", "token_limit"]
 
-_HUB = ("huggingface.co", 443)
+_HUB = "https://huggingface.co"
 _HUB_PATIENCE_SECONDS = 3.0
+_OFFLINE_VARIABLES = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
 
 Loaded = TypeVar("Loaded")
+
+
+class BrokenFilesError(ValueError):
+    """Files that are there and of no use: the hub is not asked for them behind the user's back."""
 
 
 def load_pretrained(name_or_folder: str, load: Callable[[bool], Loaded], *, kind: str) -> Loaded:
@@ -22,17 +27,21 @@ def load_pretrained(name_or_folder: str, load: Callable[[bool], Loaded], *, kind
 
     Args:
         name_or_folder: A folder or a hub id.
-        load: Does the work; told whether only local files may be read, and raises OSError or ValueError where it fails.
+        load: Does the work; told whether only local files may be read, and raises OSError or ValueError where it fails,
+            ``BrokenFilesError`` where it found what cannot be used.
         kind: What is expected there, for the message.
 
     Raises:
         ValueError: If nothing can be loaded from there.
     """
+    is_folder = Path(name_or_folder).is_dir()
     try:
         return load(True)
     except (OSError, ValueError) as error:
-        if Path(name_or_folder).is_dir():
+        if is_folder:
             raise ValueError(f"expected {kind} in the folder {name_or_folder}: {error}") from error
+        if isinstance(error, BrokenFilesError):
+            raise ValueError(f"expected {kind} in the local cache under {name_or_folder!r}: {error}") from error
         if not _hub_answers():
             raise ValueError(
                 f"expected a folder or a hub id, got {name_or_folder!r}: no such folder, not in the local cache, "
@@ -95,10 +104,21 @@ def _hub_answers() -> bool:
     """Tell within seconds whether the hub can be reached: its own client retries for minutes."""
     import socket
 
-    if os.environ.get("HF_HUB_OFFLINE", "0").upper() in ("1", "ON", "YES", "TRUE"):
+    if any(os.environ.get(name, "0").upper() in ("1", "ON", "YES", "TRUE") for name in _OFFLINE_VARIABLES):
         return False
     try:
-        socket.create_connection(_HUB, timeout=_HUB_PATIENCE_SECONDS).close()
+        socket.create_connection(_first_stop(), timeout=_HUB_PATIENCE_SECONDS).close()
     except OSError:
         return False
     return True
+
+
+def _first_stop() -> tuple[str, int]:
+    """Return host and port of the hub, or of its mirror (HF_ENDPOINT), or of the proxy on the way there."""
+    from urllib.parse import urlsplit
+    from urllib.request import getproxies, proxy_bypass
+
+    hub = urlsplit(os.environ.get("HF_ENDPOINT") or _HUB)
+    proxy = None if proxy_bypass(hub.hostname or "") else getproxies().get(hub.scheme)
+    stop = urlsplit(proxy) if proxy else hub
+    return stop.hostname or "", stop.port or (80 if stop.scheme == "http" else 443)
