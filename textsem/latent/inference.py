@@ -24,7 +24,7 @@ class CleanHalf:
 
     Args:
         theta: Theta, [particles, parameters], with graph.
-        features: Of the clean inputs, [batch, features], with graph.
+        features: Of this process's clean inputs, [own rows, features], with graph.
         codes: z of every particle, [particles, batch, latent], with graph.
         rows: Examples that were inverted.
         z_tilde: Their codes after Algorithm 1, [particles, rows, latent].
@@ -51,18 +51,19 @@ def infer(
     losses: dict[str, Tensor],
 ) -> tuple[CleanHalf, ParticleState]:
     """Invert (Algorithm 1), take the score of the posterior, and update gamma and lambda."""
-    config, B = learner.config, codes.shape[1]
+    config, share, B = learner.config, learner.share, codes.shape[1]
     rows = torch.arange(B, device=codes.device)
     if config.inversion_examples is not None and config.inversion_examples < B:
         order = torch.randperm(B, generator=generator, device=generator.device)
         rows = order[: config.inversion_examples].to(codes.device)
     chosen = codes[:, rows]
-    z_tilde = invert(
-        chosen,
+    own = invert(
+        share.own_rows(chosen, dim=1),
         encode=lambda encoded: learner.particles(theta, encoded),
         decode=problem.decode,
         reencode=problem.reencode,
     )
+    z_tilde = share.all_rows(own, len(rows), dim=1)
     mean, kept = choose_prior_mean(theta, part, config, is_first)
     density = log_posterior(
         chosen,

@@ -126,5 +126,10 @@ def code_kernel(theta: Tensor, codes: Tensor, follower_codes: Tensor) -> tuple[T
     kernel = rbf_kernel(codes.flatten(1), follower_codes.detach().flatten(1))
     N = kernel.shape[1]
     each = torch.eye(N, dtype=kernel.dtype, device=kernel.device)
-    (gradients,) = torch.autograd.grad(kernel.sum(dim=0), theta, each, retain_graph=True, is_grads_batched=True)
+
+    def gradient_for(one: Tensor) -> Tensor:
+        return torch.autograd.grad(kernel.sum(dim=0), theta, one, retain_graph=True)[0]
+
+    # Not is_grads_batched, inside which a function of one's own (several processes have one) does not learn of it.
+    gradients: Tensor = torch.func.vmap(gradient_for)(each)
     return kernel.detach(), gradients.sum(dim=1)

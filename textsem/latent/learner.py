@@ -4,12 +4,11 @@ Reading 8: outer gradients are taken at the old eta, then eta takes its inner st
 in a ``Problem``; the learner knows no word and no pixel.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TypeVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from textsem.latent.configuration import LearnerConfig
 from textsem.latent.gram_schmidt import basis_sign_step, gram_schmidt
@@ -22,37 +21,12 @@ from textsem.latent.problem import Phase, Problem
 from textsem.latent.recognition import recognition_fit
 from textsem.latent.state import LearnerState, ParticleState
 from textsem.latent.svgd import SvgdState, plain_step, preconditioned_step, stein_direction
+from textsem.latent.update import Fit, Update, apply_update, differentiate
 
 __all__ = ["Learner", "Phase", "Problem", "Update", "apply_update", "compute_update", "train_batch"]
 
 Batch = TypeVar("Batch")
 Outputs = TypeVar("Outputs")
-
-
-@dataclass(frozen=True)
-class Update:
-    """What one inner update found; nothing is written before ``apply_update``.
-
-    Args:
-        state: The next state.
-        losses: Detached scalars by name; which ones depends on the phase.
-        outer: Parameters and their gradients, of L_x for eta, L_x' for eta', both for phi; Adam takes them.
-        inner: Parameters, their gradients of the fit (lines 2 and 4), and the rate beta of a plain step.
-    """
-
-    state: LearnerState
-    losses: dict[str, Tensor]
-    outer: list[tuple[nn.Parameter, Tensor]]
-    inner: list[tuple[nn.Parameter, Tensor, float]]
-
-
-@dataclass(frozen=True)
-class _Fit:
-    """Distance of a recognition network from its moved particles; beta is its rate."""
-
-    loss: Tensor
-    parameters: list[nn.Parameter]
-    rate: float
 
 
 def compute_update(
@@ -73,7 +47,7 @@ def compute_update(
         learner: Networks and settings.
         problem: Text or images.
         state: From the update before.
-        batch: Whatever ``problem`` takes.
+        batch: Whatever ``problem`` takes; of several processes each brings its own rows (``Learner.share``).
         xi: Noise, [particles, noise]; the same for all T updates of a batch.
         inner_update: t, from 1; the prior mean is taken at 1.
         phase: ``reconstruction``: E and decoder by L_x alone, one decode.  ``clean``: and SVGD.  ``perturbed``: and
@@ -82,17 +56,18 @@ def compute_update(
         basis_codes: Codes that span U, [batch, latent] or [particles, batch, latent], of a bank; None: clean codes.
 
     Returns:
-        The next state, losses and gradients.
+        The next state, losses and gradients; the same in every process, and of the whole batch.
     """
-    config = learner.config
+    config, share = learner.config, learner.share
     theta = learner.recognition(xi)
     features = problem.features(batch)
-    codes = learner.particles(theta, features)
+    B = share.num_rows(features.shape[0])
+    codes = share.all_rows(learner.particles(share.copied(theta), features), B, dim=1)
     z = add_code_noise(_draw(codes, state.clean.gamma, config, generator), share=config.code_noise, generator=generator)
-    objective = problem.reconstruction(problem.decode(z), batch).mean()
+    objective = share.all_rows(problem.reconstruction(problem.decode(share.own_rows(z)), batch), B).mean()
     losses = {"reconstruction": objective.detach()}
     new_state = replace(state, step=state.step + 1)
-    fits: list[_Fit] = []
+    fits: list[Fit] = []
     if phase != "reconstruction":
         is_first = inner_update == 1
         clean, part = infer(learner, problem, state.clean, theta, features, codes, is_first, generator, losses)
@@ -107,7 +82,7 @@ def compute_update(
             fits.append(fit)
             losses["fit_adv"] = fit.loss.detach()
             objective = objective + loss_adv
-    return _differentiate(learner, problem, new_state, losses, objective, fits)
+    return differentiate(learner, problem, new_state, losses, objective, fits)
 
 
 def _draw(codes: Tensor, gamma: Tensor, config: LearnerConfig, generator: torch.Generator) -> Tensor:
@@ -123,7 +98,7 @@ def _svgd_step(direction: Tensor, svgd: SvgdState, config: LearnerConfig, step_s
     return preconditioned_step(direction, svgd, step_size=step_size)
 
 
-def _fit_clean(learner: Learner, clean: CleanHalf, part: ParticleState) -> tuple[_Fit, ParticleState]:
+def _fit_clean(learner: Learner, clean: CleanHalf, part: ParticleState) -> tuple[Fit, ParticleState]:
     """Line 2: |Theta - SVGD_tau(Theta)|^2, the moved particles a constant (reading 6)."""
     config = learner.config
     if config.kernel_space == "codes":
@@ -133,7 +108,7 @@ def _fit_clean(learner: Learner, clean: CleanHalf, part: ParticleState) -> tuple
     direction = stein_direction(kernel, gradient, clean.score)
     step, svgd = _svgd_step(direction, part.svgd, config, config.svgd_step)
     loss = recognition_fit(clean.theta, clean.theta + step)
-    return _Fit(loss, list(learner.recognition.parameters()), config.inner_rate), replace(part, svgd=svgd)
+    return Fit(loss, list(learner.recognition.parameters()), config.inner_rate), replace(part, svgd=svgd)
 
 
 def _perturb(
@@ -148,18 +123,19 @@ def _perturb(
     generator: torch.Generator,
     basis_codes: Tensor | None,
     losses: dict[str, Tensor],
-) -> tuple[Tensor, _Fit, LearnerState]:
+) -> tuple[Tensor, Fit, LearnerState]:
     """Lines 9 to 11, 3, 4, 13 and 14 for Theta': return L_x', the fit of eta' and the next state.
 
     E' reads constants, so that L_x' trains eta' and phi alone (lines 15 and 16).
     """
-    config = learner.config
+    config, share, B = learner.config, learner.share, clean.codes.shape[1]
     theta_adv = learner.recognition_adv(xi)
-    inputs = (clean.codes if config.perturbation_input == "code" else clean.features).detach()
+    own_codes = share.own_rows(clean.codes.detach(), dim=1)
+    inputs = own_codes if config.perturbation_input == "code" else clean.features.detach()
     inputs = problem.condition(inputs, batch)
-    codes_adv = learner.particles_adv(theta_adv, inputs)
+    codes_adv = share.all_rows(learner.particles_adv(share.copied(theta_adv), inputs), B, dim=1)
     z_adv = _draw(codes_adv, state.adv.gamma, config, generator)
-    loss = _perturbed_loss(problem, problem.decode(z_adv), batch, config, phase, losses)
+    loss = _perturbed_loss(learner, problem, problem.decode(share.own_rows(z_adv)), batch, B, phase, losses)
 
     span = clean.codes if basis_codes is None else basis_codes.expand_as(clean.codes)
     moved, delta = basis_sign_step(
@@ -176,7 +152,7 @@ def _perturb(
     )
     if config.kernel_space == "codes":
         with torch.no_grad():
-            moved_codes = learner.particles_adv(moved, inputs)
+            moved_codes = share.all_rows(learner.particles_adv(moved, inputs), B, dim=1)
         kernel, gradient = code_kernel(clean.theta, clean.codes, moved_codes)
     else:
         kernel, gradient = weight_kernel(clean.theta, moved)
@@ -190,69 +166,31 @@ def _perturb(
     part = update_precisions(state.adv, config, code_residual, theta_adv.detach() - mean, codes_adv.shape[1])
     part = replace(part, prior_mean=kept, svgd=svgd)
     rate = config.inner_rate_adv
-    return loss, _Fit(fit, list(learner.recognition_adv.parameters()), rate), replace(state, adv=part, delta=delta)
+    return loss, Fit(fit, list(learner.recognition_adv.parameters()), rate), replace(state, adv=part, delta=delta)
 
 
 def _perturbed_loss(
+    learner: Learner,
     problem: Problem[Batch, Outputs],
     outputs: Outputs,
     batch: Batch,
-    config: LearnerConfig,
+    num_rows: int,
     phase: Phase,
     losses: dict[str, Tensor],
 ) -> Tensor:
     """Lines 13 and 14: L_x', the mean over the batch; the target is not asked while every gate is shut."""
-    reconstruction = problem.reconstruction(outputs, batch)
+    config, share = learner.config, learner.share
+    reconstruction = share.all_rows(problem.reconstruction(outputs, batch), num_rows)
     with torch.no_grad():
-        is_open = gate(problem.distance(outputs, batch), epsilon=config.epsilon)
+        is_open = gate(share.all_rows(problem.distance(outputs, batch), num_rows), epsilon=config.epsilon)
     losses["reconstruction_adv"] = reconstruction.detach().mean()
     losses["gate_open"] = is_open.to(reconstruction.dtype).mean()
     loss = config.reconstruction_adv_weight * reconstruction
     if phase == "adversarial" and bool(is_open.any()):
-        adversarial = problem.adversarial(outputs, batch)
+        adversarial = share.all_rows(problem.adversarial(outputs, batch), num_rows)
         losses["adversarial"] = adversarial.detach()[is_open].mean()
         loss = gated_loss(loss, config.adversarial_weight * adversarial, is_open)
     return loss.mean()
-
-
-def _differentiate(
-    learner: Learner,
-    problem: Problem[Batch, Outputs],
-    state: LearnerState,
-    losses: dict[str, Tensor],
-    objective: Tensor,
-    fits: Sequence[_Fit],
-) -> Update:
-    """Take the outer and inner gradients, both at the old weights (reading 8)."""
-    parameters = [*learner.recognition.parameters(), *learner.recognition_adv.parameters()]
-    parameters += [p for group in problem.parameter_groups().values() for p in group]
-    gradients = torch.autograd.grad(objective, parameters, retain_graph=bool(fits), allow_unused=True)
-    outer = [(p, g) for p, g in zip(parameters, gradients, strict=True) if g is not None]
-    inner = []
-    for fit in fits:
-        slopes = torch.autograd.grad(fit.loss, fit.parameters)
-        inner += [(p, g, fit.rate) for p, g in zip(fit.parameters, slopes, strict=True)]
-    losses["objective"] = objective.detach()
-    return Update(state, losses, outer, inner)
-
-
-def apply_update(optimizer: torch.optim.Optimizer, update: Update) -> None:
-    """Write one update into the weights: the inner step of lines 2 and 4, then Adam of lines 15 and 16.
-
-    Raises:
-        FloatingPointError: If a loss is not finite; no weight has been written then.
-    """
-    for name, value in update.losses.items():
-        if not bool(value.isfinite()):
-            raise FloatingPointError(f"expected a finite loss {name}, got {value.item()}")
-    with torch.no_grad():
-        for parameter, gradient, rate in update.inner:
-            parameter.add_(gradient, alpha=-rate)
-    optimizer.zero_grad()
-    for parameter, gradient in update.outer:
-        parameter.grad = gradient
-    optimizer.step()
-    optimizer.zero_grad()
 
 
 def train_batch(
@@ -273,7 +211,7 @@ def train_batch(
         problem: Text or images; its trainable parameters are changed in place.
         optimizer: From ``Learner.make_optimizer``.
         state: From the batch before.
-        batch: Whatever ``problem`` takes.
+        batch: Whatever ``problem`` takes; own rows of several processes'.
         phase: See ``compute_update``.
         generator: Draws xi and the particles of Eq. 3.
         basis_codes: See ``compute_update``.

@@ -10,6 +10,7 @@ from textsem.latent.configuration import LearnerConfig
 from textsem.latent.particles import ParticleMLP
 from textsem.latent.posterior import sample_precision
 from textsem.latent.recognition import RecognitionNetwork
+from textsem.latent.sharing import WHOLE_BATCH, BatchShare
 from textsem.latent.state import LearnerState, ParticleState
 from textsem.latent.svgd import init_svgd
 
@@ -26,6 +27,7 @@ class Learner:
         recognition: f_eta.
         particles_adv: The MLP whose weights Theta' are; as many weights as ``particles``, since Eq. 4 compares them.
         recognition_adv: f_eta'.
+        share: The rows of a batch that this process works on.
     """
 
     config: LearnerConfig
@@ -33,6 +35,7 @@ class Learner:
     recognition: RecognitionNetwork
     particles_adv: ParticleMLP
     recognition_adv: RecognitionNetwork
+    share: BatchShare = WHOLE_BATCH
 
     def __post_init__(self) -> None:
         """Check that the parts fit each other."""

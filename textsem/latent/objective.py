@@ -7,6 +7,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from textsem.latent.sharing import WHOLE_BATCH, BatchShare
+
 __all__ = [
     "FOOLING_LOSSES",
     "NORMS",
@@ -128,6 +130,7 @@ def evolution_gradient(
     num_pairs: int,
     sigma: float,
     generator: torch.Generator,
+    share: BatchShare = WHOLE_BATCH,
 ) -> Tensor:
     """Estimate the gradient of a loss that is only answered, not differentiated, from antithetic pairs.
 
@@ -141,13 +144,15 @@ def evolution_gradient(
         num_pairs: K.
         sigma: Size of a step, in units of the code.
         generator: Draws the directions.
+        share: The rows that ``codes`` are of a batch; directions are drawn for all of it.
 
     Returns:
         [batch, latent], detached.
     """
     with torch.no_grad():
-        shape = (num_pairs, *codes.shape)
-        noise = torch.randn(shape, generator=generator, device=generator.device).to(codes)
+        shape = (num_pairs, share.num_rows(len(codes)), *codes.shape[1:])
+        drawn = torch.randn(shape, generator=generator, device=generator.device)
+        noise = share.own_rows(drawn, dim=1).to(codes)
         answers = loss(torch.cat([codes + sigma * noise, codes - sigma * noise]))
         plus, minus = answers[:num_pairs], answers[num_pairs:]
         return ((plus - minus)[..., None] * noise).mean(dim=0) / (2 * sigma)
