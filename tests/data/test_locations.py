@@ -3,7 +3,7 @@ from pathlib import Path
 import datasets
 import pytest
 
-from textsem.data.locations import read_table
+from textsem.data.locations import open_rows
 from textsem.data.nli import DATA_VARIABLE, load_nli
 
 
@@ -84,7 +84,7 @@ def test_saved_data_set_is_read_with_its_label_names(tmp_path: Path) -> None:
 @pytest.mark.parametrize("source", ["missing.jsonl", "a/b/c", "./nowhere"])
 def test_missing_path_is_not_taken_for_a_hub_id(source: str) -> None:
     with pytest.raises(ValueError, match="existing file or folder, or a hub id"):
-        read_table(source, "test")
+        open_rows(source, "test")
 
 
 def test_hub_id_is_read_through_datasets(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,7 +5,7 @@ import datasets
 import pytest
 
 from textsem.data.nli import NliData, load_nli
-from textsem.data.table import column_of, read_file
+from textsem.data.table import column_of
 
 ROWS = [
     ("A dog, wet, runs.", 'The dog is "wet".', "entailment"),
@@ -97,14 +97,14 @@ def test_csv_row_with_too_many_fields_is_named(tmp_path: Path) -> None:
 def test_open_quote_is_an_error(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text('premise,hypothesis,label\n"A.,B.,neutral\n')
-    with pytest.raises(ValueError, match="well-formed fields up to line 2"):
+    with pytest.raises(ValueError, match="well-formed fields on line 2"):
         load_nli(str(path))
 
 
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("a.csv", b"premise,hypothesis,label\n\xff\xfe,B,neutral\n", "expected UTF-8 text"),
+        ("a.csv", b"premise,hypothesis,label\n\xff\xfe,B,neutral\n", "0xFF at position 1, which is no UTF-8 text"),
         ("a.parquet", b"premise", "expected a parquet file"),
         ("a.xlsx", b"", "expected a file ending in .parquet"),
     ],
@@ -112,7 +112,7 @@ def test_open_quote_is_an_error(tmp_path: Path) -> None:
 def test_file_that_is_not_what_it_claims_is_an_error(tmp_path: Path, name: str, content: bytes, message: str) -> None:
     (tmp_path / name).write_bytes(content)
     with pytest.raises(ValueError, match=message):
-        read_file(tmp_path / name, source=name, split=None)
+        load_nli(str(tmp_path / name))
 
 
 def test_label_column_goes_with_the_sentence_columns() -> None:

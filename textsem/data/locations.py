@@ -4,9 +4,11 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from textsem.data.table import SUFFIXES, Table, join_tables, read_file, table_from_dataset
+from textsem.data.arrow import open_dataset
+from textsem.data.files import SUFFIXES, open_file
+from textsem.data.table import RowSource, join_rows
 
-__all__ = ["canonical_split", "read_table"]
+__all__ = ["canonical_split", "open_rows"]
 
 _SPLIT_NAMES = {
     "dev": "validation",
@@ -28,8 +30,8 @@ def canonical_split(split: str) -> str:
     return _SPLIT_NAMES.get(split.lower(), split)
 
 
-def read_table(source: str, split: str) -> Table:
-    """Read a split of a file, a folder or a hub id.
+def open_rows(source: str, split: str) -> RowSource:
+    """Return the rows of a split of a file, a folder or a hub id; none is read here but the first.
 
     Args:
         source: A file (then ``split`` is not consulted), a folder whose file names contain the split's name, a folder
@@ -37,19 +39,24 @@ def read_table(source: str, split: str) -> Table:
         split: ``train``, ``dev`` (also ``validation``) or ``test``, or a longer part of a file's name (``snli_test``).
 
     Raises:
-        ValueError: If there is no such source or split, or if a folder holds several data sets with that split.
+        ValueError: If there is no such source or split, if it cannot be read, or if a folder holds several data sets
+            with that split.
     """
     path = Path(source).expanduser()
-    if path.is_file():
-        return read_file(path, source=source, split=None)
-    if path.is_dir():
-        if any((path / name).is_file() for name in ("dataset_dict.json", "state.json")):
-            return _read_saved(path, source=source, split=split)
-        shards = _files_of_split(path, split)
-        return join_tables([read_file(file, source=source, split=split) for file in shards])
+    try:
+        if path.is_file():
+            return open_file(path, source=source, split=None)
+        if path.is_dir():
+            if any((path / name).is_file() for name in ("dataset_dict.json", "state.json")):
+                return _open_saved(path, source=source, split=split)
+            shards = _files_of_split(path, split)
+            return join_rows([open_file(file, source=source, split=split) for file in shards])
+    except OSError as error:  # a folder without permissions, a name that is too long
+        reason = error.strerror or error
+        raise ValueError(f"expected data that can be read, got {source!r}: {reason}; check its permissions") from error
     if path.suffix.lower() in SUFFIXES or not _HUB_ID.fullmatch(source):
         raise ValueError(f"expected an existing file or folder, or a hub id such as stanfordnlp/snli, got {source!r}")
-    return _read_hub(source, split)
+    return _open_hub(source, split)
 
 
 def _files_of_split(folder: Path, split: str) -> list[Path]:
@@ -85,7 +92,7 @@ def _contains(parts: Sequence[str], wanted: Sequence[str]) -> bool:
     return size > 0 and any(list(parts[i : i + size]) == list(wanted) for i in range(len(parts) - size + 1))
 
 
-def _read_saved(folder: Path, *, source: str, split: str) -> Table:
+def _open_saved(folder: Path, *, source: str, split: str) -> RowSource:
     from datasets import DatasetDict, load_from_disk
 
     saved = load_from_disk(str(folder))
@@ -94,11 +101,11 @@ def _read_saved(folder: Path, *, source: str, split: str) -> Table:
         if canonical_split(split) not in named:
             raise ValueError(f"expected split {split!r} in {source!r}, got {', '.join(map(str, saved))}")
         saved = saved[named[canonical_split(split)]]
-        return table_from_dataset(saved, source=source, split=split)
-    return table_from_dataset(saved, source=source, split=None)
+        return open_dataset(saved, source=source, split=split)
+    return open_dataset(saved, source=source, split=None)
 
 
-def _read_hub(source: str, split: str) -> Table:
+def _open_hub(source: str, split: str) -> RowSource:
     from datasets import load_dataset
 
     try:
@@ -108,4 +115,4 @@ def _read_hub(source: str, split: str) -> Table:
             f"expected split {split!r} of {source!r}, through datasets, got {type(error).__name__}: {error}; "
             "a file or a folder of splits can be given instead"
         ) from error
-    return table_from_dataset(dataset, source=source, split=split)
+    return open_dataset(dataset, source=source, split=split)

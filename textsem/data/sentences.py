@@ -1,12 +1,13 @@
 """Sentences without labels, for autoencoders and language models, with held-out ones kept out."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from textsem.data.locations import read_table
+from textsem.data.locations import open_rows
 from textsem.data.nli import NliData
-from textsem.data.table import COLUMN_NAMES, column_of
+from textsem.data.shown import listed
+from textsem.data.table import COLUMN_NAMES, RowSource, column_of
 
 __all__ = ["SentenceData", "comparable", "load_sentences"]
 
@@ -58,20 +59,26 @@ def load_sentences(
         roles: Which columns to take, of those that a source has.
 
     Raises:
-        ValueError: If a source cannot be read or has none of the columns.
+        ValueError: If a source or a row of it cannot be read, or if it has none of the columns.
     """
     unseen = {comparable(text) for data in held_out for text in (*data.premises, *data.hypotheses)}
     sentences: dict[str, None] = {}
     for source in sources:
-        table = read_table(source, split)
-        columns = [name for name in (column_of(table.found, role) for role in roles) if name is not None]
+        rows = open_rows(source, split)
+        columns = [name for name in (column_of(rows.found, role) for role in roles) if name is not None]
         if not columns:
             wanted = ", ".join(name for role in roles for name in COLUMN_NAMES[role])
-            raise ValueError(
-                f"expected one of the columns {wanted} in {source!r}, got {', '.join(table.found) or 'none'}"
-            )
+            raise ValueError(f"expected one of the columns {wanted} in {source!r}, got {listed(rows.found)}")
         for name in columns:
-            found = (text.strip() for text in table.columns[name] if isinstance(text, str))
-            sentences.update((text, None) for text in found if comparable(text))
+            sentences.update((text, None) for text in _texts(rows, name) if comparable(text))
     kept = tuple(text for text in sentences if comparable(text) not in unseen)
     return SentenceData(kept, len(sentences) - len(kept), tuple(sources))
+
+
+def _texts(rows: RowSource, column: str) -> Iterator[str]:
+    for row in rows.rows():
+        if row.problem is not None:
+            raise ValueError(row.problem)
+        text = row.values.get(column)
+        if isinstance(text, str):
+            yield text.strip()

@@ -1,14 +1,12 @@
-"""Files of NLI pairs as columns: parquet, jsonl, csv, tsv and SNLI's own txt."""
+"""Rows of named values, from memory or read anew each time, before anything in them was checked."""
 
-import csv
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import zip_longest
-from pathlib import Path
-from typing import Any
+from typing import NamedTuple, Protocol
 
-__all__ = ["COLUMN_NAMES", "SUFFIXES", "Role", "Table", "column_of", "join_tables", "read_file", "table_from_dataset"]
+from textsem.data.shown import listed
+
+__all__ = ["COLUMN_NAMES", "Role", "Row", "RowSource", "RowStream", "Table", "column_of", "join_rows", "known_columns"]
 
 Role = str
 
@@ -19,18 +17,58 @@ COLUMN_NAMES: Mapping[Role, tuple[str, ...]] = {
     "label": ("label", "gold_label"),
     "caption": ("caption", "sentence", "text"),
 }
-# Where one data set lies in several formats, the earlier is read.
-SUFFIXES = (".parquet", ".jsonl", ".json", ".csv", ".tsv", ".txt")
+
+
+class Row(NamedTuple):
+    """One row as it was found.
+
+    Args:
+        place: Where it stands, for messages: row, line and file.
+        values: By column name; empty where nothing could be read.
+        problem: Why the row could not be read, and the mend; None if it could.
+    """
+
+    place: str
+    values: Mapping[str, object]
+    problem: str | None = None
+
+
+class RowSource(Protocol):
+    """What `Table` and `RowStream` have in common."""
+
+    @property
+    def source(self) -> str:
+        """Hub id or path, as the user gave it."""
+        ...
+
+    @property
+    def split(self) -> str | None:
+        """Split that was asked of the source; None if a single file is read."""
+        ...
+
+    @property
+    def found(self) -> Sequence[str]:
+        """Names of all columns."""
+        ...
+
+    @property
+    def class_names(self) -> Mapping[str, tuple[str, ...]]:
+        """Names behind the integers of a column, for columns that carry such names."""
+        ...
+
+    def rows(self) -> Iterator[Row]:
+        """Yield all rows, from the first on each call."""
+        ...
 
 
 @dataclass(frozen=True)
 class Table:
-    """Columns as they were found, before anything was checked.
+    """Rows in memory; implements ``RowSource``.
 
     Args:
         source: Hub id or path, as the user gave it.
         split: Split that was asked of the source; None if a single file was read.
-        columns: Values by column name; only columns that ``COLUMN_NAMES`` knows are loaded.
+        columns: Values by column name.
         found: Names of all columns, for error messages.
         class_names: Names behind the integers of a column, for columns that carry such names.
     """
@@ -40,6 +78,34 @@ class Table:
     columns: Mapping[str, Sequence[object]]
     found: tuple[str, ...]
     class_names: Mapping[str, tuple[str, ...]]
+
+    def rows(self) -> Iterator[Row]:
+        """Yield all rows, from the first on each call."""
+        for number, values in enumerate(zip(*self.columns.values(), strict=True), start=1):
+            yield Row(f"row {number} of {self.source!r}", dict(zip(self.columns, values, strict=True)))
+
+
+@dataclass(frozen=True)
+class RowStream:
+    """Rows that are read anew on each call, in memory that does not grow with them; implements ``RowSource``.
+
+    Args:
+        source: Hub id or path, as the user gave it.
+        split: Split that was asked of the source; None if a single file is read.
+        found: Names of all columns; of jsonl, those of the first rows.
+        class_names: Names behind the integers of a column, for columns that carry such names.
+        read: Starts reading.
+    """
+
+    source: str
+    split: str | None
+    found: tuple[str, ...]
+    class_names: Mapping[str, tuple[str, ...]]
+    read: Callable[[], Iterator[Row]]
+
+    def rows(self) -> Iterator[Row]:
+        """Yield all rows, from the first on each call."""
+        return self.read()
 
 
 def column_of(names: Sequence[str], role: Role) -> str | None:
@@ -54,111 +120,29 @@ def column_of(names: Sequence[str], role: Role) -> str | None:
     return next((lowered[name] for name in wanted if name in lowered), None)
 
 
-def read_file(path: Path, *, source: str, split: str | None) -> Table:
-    """Read one file by its suffix.
-
-    Raises:
-        ValueError: If the suffix is unknown or the file is not what its suffix says; names the line.
-    """
-    suffix = path.suffix.lower()
-    if suffix not in SUFFIXES:
-        raise ValueError(f"expected a file ending in {', '.join(SUFFIXES)}, got {str(path)!r}")
-    try:
-        if suffix == ".parquet":
-            return _read_parquet(path, source=source, split=split)
-        rows = _jsonl_rows(path) if suffix in (".jsonl", ".json") else _csv_rows(path, tabs=suffix != ".csv")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"expected UTF-8 text in {str(path)!r}, got {error}") from error
-    found = tuple(dict.fromkeys(name for row in rows for name in row))
-    columns = {name: [row.get(name) for row in rows] for name in _known(found)}
-    return Table(source, split, columns, found, {})
-
-
-def table_from_dataset(dataset: Any, *, source: str, split: str | None) -> Table:
-    """Return the columns of a ``datasets.Dataset``."""
-    found = tuple(dataset.column_names)
-    known = _known(found)
-    columns = dataset.select_columns(known).to_dict() if known else {}
-    return Table(source, split, columns, found, _class_names(dataset.features, known))
-
-
-def join_tables(tables: Sequence[Table]) -> Table:
-    """Return the shards of one data set as one table.
-
-    Raises:
-        ValueError: If the shards have different columns.
-    """
-    first = tables[0]
-    for table in tables[1:]:
-        if (table.columns.keys(), table.class_names) != (first.columns.keys(), first.class_names):
-            raise ValueError(f"expected columns {list(first.found)} in every shard, got {list(table.found)}")
-    columns = {name: [value for table in tables for value in table.columns[name]] for name in first.columns}
-    return Table(first.source, first.split, columns, first.found, first.class_names)
-
-
-def _known(found: Sequence[str]) -> list[str]:
+def known_columns(found: Sequence[str]) -> list[str]:
+    """Return those of the names that ``COLUMN_NAMES`` knows: no others are read where that can be chosen."""
     names = {name for known in COLUMN_NAMES.values() for name in known}
     return [name for name in found if name.strip().lower() in names]
 
 
-def _class_names(features: Mapping[str, Any], known: Sequence[str]) -> dict[str, tuple[str, ...]]:
-    return {name: tuple(features[name].names) for name in known if hasattr(features[name], "names")}
+def join_rows(shards: Sequence[RowSource]) -> RowSource:
+    """Return the shards of one data set as one source, read one after another.
 
+    Raises:
+        ValueError: If the shards have different columns.
+    """
+    first = shards[0]
+    for shard in shards[1:]:
+        if (set(known_columns(shard.found)), shard.class_names) != (set(known_columns(first.found)), first.class_names):
+            raise ValueError(
+                f"expected columns {listed(first.found)} in every shard of {first.source!r}, got {listed(shard.found)}"
+            )
+    if len(shards) == 1:
+        return first
 
-def _read_parquet(path: Path, *, source: str, split: str | None) -> Table:
-    import pyarrow
-    import pyarrow.parquet
-    from datasets import Features
+    def read() -> Iterator[Row]:
+        for shard in shards:
+            yield from shard.rows()
 
-    try:
-        schema = pyarrow.parquet.read_schema(path)
-        known = _known(schema.names)
-        columns = pyarrow.parquet.read_table(path, columns=known).to_pydict()
-    except pyarrow.ArrowInvalid as error:
-        raise ValueError(f"expected a parquet file, got {str(path)!r}: {error}") from error
-    # The names behind integer labels stand in the metadata that `datasets` writes.
-    features = Features.from_arrow_schema(schema)
-    return Table(source, split, columns, tuple(schema.names), _class_names(features, known))
-
-
-def _jsonl_rows(path: Path) -> list[dict[str, object]]:
-    rows = []
-    with path.open(encoding="utf-8-sig") as lines:
-        for number, line in enumerate(lines, start=1):
-            if not line.strip():
-                continue
-            try:
-                row = json.loads(line)
-            except json.JSONDecodeError as error:
-                raise ValueError(f"expected a JSON object on line {number} of {str(path)!r}, got {error}") from error
-            if not isinstance(row, dict):
-                raise ValueError(f"expected a JSON object on line {number} of {str(path)!r}, got {line.strip()[:60]!r}")
-            rows.append(row)
-    return rows
-
-
-def _csv_rows(path: Path, *, tabs: bool) -> list[dict[str, object]]:
-    with path.open(encoding="utf-8-sig", newline="") as lines:
-        header = lines.readline()
-        lines.seek(0)
-        # SNLI's and GLUE's tab files leave quotation marks as they are, also single ones inside a sentence.
-        raw = tabs and "sentence2" in header.lower()
-        reader = csv.reader(
-            lines,
-            delimiter="\t" if tabs else ",",
-            quoting=csv.QUOTE_NONE if raw else csv.QUOTE_MINIMAL,
-            strict=True,
-        )
-        rows: list[dict[str, object]] = []
-        try:
-            names = next(reader, [])
-            for fields in reader:
-                where = f"line {reader.line_num} of {str(path)!r}"
-                if len(fields) > len(names):
-                    raise ValueError(f"expected {len(names)} fields on {where}, got {len(fields)}")
-                if fields:
-                    rows.append(dict(zip_longest(names, fields)))
-        except csv.Error as error:
-            where = f"line {reader.line_num} of {str(path)!r}"
-            raise ValueError(f"expected well-formed fields up to {where}, got {error}") from error
-    return rows
+    return RowStream(first.source, first.split, tuple(first.found), first.class_names, read)
