@@ -58,32 +58,40 @@ def to_json_bytes(content: Any, *, indent: int | None = None) -> bytes:
         return json.dumps(content, ensure_ascii=True, allow_nan=False, indent=indent).encode("ascii")
 
 
-def from_line(line: bytes, index: int, path: Path) -> AttackResult:
-    """Return the result that a line holds.
+def from_line(line: bytes, number: int, path: Path) -> AttackResult:
+    """Return the result that a line holds, whichever pair it is about.
 
     Args:
         line: With its end.
-        index: Which line it is, from 0, and so which pair it must be about.
+        number: Which line of the file it is, from 0, for the message.
         path: The file, for the message.
 
     Raises:
-        ValueError: If the line is torn, has other fields or values, or stands out of order.
+        ValueError: If the line is torn, or has other fields or values.
     """
     try:
         values = DECODER.decode(line.decode("utf-8"))
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"expected a whole JSON line {index} of {path}, got {line[:60]!r}") from error
+        raise ValueError(f"expected a whole JSON line {number} of {path}, got {line[:60]!r}") from error
     if not isinstance(values, dict) or list(values) != NAMES:
-        raise ValueError(f"expected fields {NAMES} in line {index} of {path}, got {line[:60]!r}")
+        raise ValueError(f"expected fields {NAMES} in line {number} of {path}, got {line[:60]!r}")
     for name, value in values.items():
         if type(value) not in TYPES[name]:
             expected = " or ".join(kind.__name__ for kind in TYPES[name])
-            raise ValueError(f"expected {name} of type {expected} in line {index} of {path}, got {value!r}")
-    result = AttackResult(**values)
-    if result.index != index or result.status not in STATUSES or not line.endswith(b"\n"):
-        raise ValueError(
-            f"expected line {index} to be whole and in order, got {result.index}, {result.status} in {path}"
-        )
+            raise ValueError(f"expected {name} of type {expected} in line {number} of {path}, got {value!r}")
+    if values["status"] not in STATUSES:
+        known = ", ".join(STATUSES)
+        raise ValueError(f"expected status among {known} in line {number} of {path}, got {values['status']!r}")
+    if not line.endswith(b"\n"):
+        raise ValueError(f"expected line {number} of {path} to be whole, got one without its end")
+    return AttackResult(**values)
+
+
+def _from_line_in_order(line: bytes, index: int, path: Path) -> AttackResult:
+    """Return the result of a line of a whole run: line i is about pair i."""
+    result = from_line(line, index, path)
+    if result.index != index:
+        raise ValueError(f"expected line {index} to be whole and in order, got {result.index} in {path}")
     return result
 
 
@@ -104,7 +112,7 @@ class ResultLines(Sequence[AttackResult]):
         self._offsets = array("q", [0])
         with self.path.open("rb") as file:
             for index, line in enumerate(file):
-                from_line(line, index, self.path)
+                _from_line_in_order(line, index, self.path)
                 self._offsets.append(self._offsets[-1] + len(line))
         self._places = range(len(self._offsets) - 1)
 
@@ -144,7 +152,8 @@ class ResultLines(Sequence[AttackResult]):
         with self.path.open("rb") as file:
             for index in places:
                 file.seek(self._offsets[index])
-                yield from_line(file.read(self._offsets[index + 1] - self._offsets[index]), index, self.path)
+                line = file.read(self._offsets[index + 1] - self._offsets[index])
+                yield _from_line_in_order(line, index, self.path)
 
 
 def read_results(path: str | Path) -> ResultLines:

@@ -13,7 +13,7 @@ from typing import Any
 
 from textsem.evaluation.result_lines import to_json_bytes
 
-__all__ = ["LineFile", "check_writable", "cut_torn_line", "write_json", "write_whole"]
+__all__ = ["LineFile", "check_writable", "cut_torn_line", "told_where", "write_json", "write_whole"]
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
 BLOCK = 1 << 20
@@ -32,7 +32,7 @@ class LineFile:
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
-        with _told(self.path):
+        with told_where(self.path):
             self._file = self.path.open("ab", buffering=0)
         self._size = self.path.stat().st_size
         if self._size and _last_byte(self.path) != b"\n":
@@ -50,7 +50,7 @@ class LineFile:
         """
         written = 0
         try:
-            with _told(self.path):
+            with told_where(self.path):
                 while written < len(lines):
                     written += self._file.write(lines[written:])
                 os.fsync(self._file.fileno())
@@ -71,7 +71,7 @@ def cut_torn_line(path: Path) -> None:
     """Cut off what stands after the last whole line, if the file is there."""
     if not path.exists():
         return
-    with _told(path), path.open("r+b") as file:
+    with told_where(path), path.open("r+b") as file:
         end = size = file.seek(0, os.SEEK_END)
         while end:
             start = max(0, end - BLOCK)
@@ -94,7 +94,7 @@ def write_whole(path: Path, content: bytes) -> None:
     """
     beside = path.with_name(path.name + ".tmp")
     try:
-        with _told(path):
+        with told_where(path):
             with beside.open("wb") as file:
                 file.write(content)
                 file.flush()
@@ -138,7 +138,7 @@ def check_writable(folder: str | Path) -> None:
 
 
 @contextmanager
-def _told(path: Path) -> Iterator[None]:
+def told_where(path: Path) -> Iterator[None]:
     """Name the file and the mend in the error of a write that fails."""
     try:
         yield
