@@ -63,3 +63,13 @@ def build_callable() -> CallableTarget:
         return [[count / sum(row) for count in row] for row in counts]
 
     return CallableTarget(score)
+
+
+def build_two_class_callable() -> CallableTarget:
+    """Classify by the share of the hypothesis's letters that are e, by name."""
+
+    def score(pairs: list[tuple[str, str]]) -> list[dict[str, float]]:
+        shares = [(1.0 + hypothesis.count("e")) / (2.0 + len(hypothesis)) for _, hypothesis in pairs]
+        return [{"not_entailment": 1 - share, "entailment": share} for share in shares]
+
+    return CallableTarget(score, label_order=("not_entailment", "entailment"))

@@ -5,7 +5,8 @@ import torch
 from torch import Tensor
 
 from tests.targets.fakes import WORDS, build_callable, build_word_level
-from textsem.targets.metering import MeteredTarget, check_probabilities
+from textsem.protocols import TargetError
+from textsem.targets.metering import MeteredTarget
 
 NAMES: tuple[str, ...] = ("entailment", "neutral", "contradiction")
 
@@ -128,37 +129,64 @@ def test_score_access_never_differentiates_the_target() -> None:
 
 def test_phase_returns_after_an_error() -> None:
     target = MeteredTarget(AnsweringTarget(None))
-    with pytest.raises(ValueError, match="expected the target"), target.counting("training"):
+    with pytest.raises(TargetError, match="expected the target"), target.counting("training"):
         target.predict(["p"], ["a"])
     assert target.phase == "attack"
 
 
-@pytest.mark.parametrize(
-    ("answer", "what_came"),
-    [
-        ([[0.5, 0.5, 0.0]], "got list"),
-        (torch.tensor([[0, 1, 0]]), "torch.int64"),
-        (torch.tensor([0.2, 0.3, 0.5]), r"shape \[3\]"),
-        (torch.tensor([[0.5, 0.5]]), r"shape \[1, 2\]"),
-        (torch.full((2, 3), 1 / 3), r"shape \[2, 3\]"),
-        (torch.tensor([[float("nan"), 0.5, 0.5]]), "nan.* in row 0"),
-        (torch.tensor([[float("inf"), 0.5, 0.5]]), "inf.* in row 0"),
-        (torch.tensor([[2.0, -3.0, 1.0]]), "-3.* in row 0"),
-        (torch.tensor([[1.5, -0.5, 0.0]]), "-0.5.* in row 0"),
-        (torch.tensor([[0.2, 0.2, 0.2]]), "0.2.* in row 0"),
-    ],
-)
-def test_answer_that_is_no_probabilities_is_refused(answer: object, what_came: str) -> None:
-    with pytest.raises(
-        ValueError, match=rf"expected the target to return probabilities \[1, 3\].*got .*{what_came}|{what_came}"
-    ):
-        MeteredTarget(AnsweringTarget(answer)).predict(["p"], ["a"])
+@pytest.mark.parametrize("access", ["score", "label"])
+@pytest.mark.parametrize("names", [NAMES, ("entailment", "not_entailment")])
+def test_wrong_numbers_are_the_targets_fault_and_bad_rows_are_their_own(access: str, names: tuple[str, ...]) -> None:
+    class Answering(AnsweringTarget):
+        label_names = names
+
+    def ask(answer: object) -> None:
+        target = MeteredTarget(Answering(answer), access=access)  # type: ignore[arg-type]
+        target.predict(["p", "q"], ["a", "b"])
+
+    good = torch.eye(len(names))[:2]
+    ask(good)
+    for wrong in ([0, 1], good.long(), good[:1], good[:, :1], torch.eye(4)[:2], good[0]):
+        with pytest.raises(TargetError, match=rf"probabilities \[2, {len(names)}\]"):
+            ask(wrong)
+    for value in (float("nan"), float("inf"), -0.5, 0.5):
+        bad = good.clone()
+        bad[1, 0] = value
+        with pytest.raises(ValueError, match=r"in row 1$"):
+            ask(bad)
 
 
-def test_first_bad_row_is_named() -> None:
-    answer = torch.tensor([[0.2, 0.3, 0.5], [0.2, 0.3, 0.4]])
-    with pytest.raises(ValueError, match="in row 1"):
-        check_probabilities(answer, num_rows=2, num_classes=3)
+def test_two_classes_pass_with_their_scores_or_their_label() -> None:
+    class TwoClass(AnsweringTarget):
+        label_names: tuple[str, ...] = ("entailment", "not_entailment")
+
+    inner = TwoClass(torch.tensor([[0.3, 0.7]]))
+    torch.testing.assert_close(MeteredTarget(inner).predict(["p"], ["a"]), torch.tensor([[0.3, 0.7]]))
+    label = MeteredTarget(inner, access="label")
+    assert label.label_names == ("entailment", "not_entailment")
+    assert label.predict(["p"], ["a"]).tolist() == [[0.0, 1.0]]
+
+
+def test_rows_that_a_target_sends_again_count_as_sent() -> None:
+    class Repeating(RecordingTarget):
+        rows_retried = 5  # of another's call, before
+
+        def predict(self, premises: Sequence[str], hypotheses: Sequence[str]) -> Tensor:
+            self.rows_retried += 2 * len(premises)
+            if "bad" in hypotheses:
+                raise TargetError("gone")
+            return super().predict(premises, hypotheses)
+
+    target = MeteredTarget(Repeating())
+    with target.counting("training"):
+        target.predict(["p", "q"], ["a", "a"])
+    target.predict(["p", "q"], ["a", "b"])
+    with pytest.raises(TargetError, match="gone"):
+        target.predict(["p"], ["bad"])
+    expected = {"rows_requested": 2, "rows_sent": 6, "distinct_rows": 2, "cache_hits": 0}
+    assert target.counts["training"].to_dict() == expected
+    expected = {"rows_requested": 3, "rows_sent": 6, "distinct_rows": 2, "cache_hits": 1}
+    assert target.counts["attack"].to_dict() == expected
 
 
 @pytest.mark.parametrize("access", ["score", "label"])

@@ -3,12 +3,10 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
-from textsem.text.labels import LABEL_NAMES
+from textsem.targets.answers import ClassOrder, read_rows
 
 __all__ = ["CallableTarget"]
 
@@ -18,53 +16,41 @@ class CallableTarget:
 
     Args:
         function: Takes a list of ``(premise, hypothesis)`` and returns, row by row, either class probabilities
-            [rows, classes] (a tensor, an array or nested lists) or labels: names, or integers into ``label_order``.
-        label_order: The names of the function's classes, in its order.
+            [rows, classes] (a tensor, an array, nested lists, or dicts from label to probability) or labels: names, or
+            integers into ``label_order``.  What a text-classification pipeline of transformers returns is taken as it
+            is, the label alone, or with ``top_k=None`` all scores.
+        label_order: The names of the function's classes, in its order: the three of ``LABEL_NAMES``, which is what
+            holds without it, or the two of ``TWO_CLASS_NAMES``.
 
     Raises:
-        ValueError: If ``label_order`` is not a permutation of ``LABEL_NAMES``.
+        ValueError: If ``label_order`` is a permutation of neither.
 
     Example:
         >>> target = CallableTarget(lambda pairs: ["neutral" for _ in pairs])
         >>> target.predict(["A man sleeps."], ["A person rests."]).tolist()
         [[0.0, 1.0, 0.0]]
+        >>> two = CallableTarget(lambda pairs: [[0.9, 0.1]], label_order=["not_entailment", "entailment"])
+        >>> two.label_names[two.predict(["A man sleeps."], ["A dog runs."]).argmax()]
+        'not_entailment'
     """
 
     def __init__(
-        self, function: Callable[[list[tuple[str, str]]], Any], *, label_order: Sequence[str] = LABEL_NAMES
+        self, function: Callable[[list[tuple[str, str]]], Any], *, label_order: Sequence[str] | None = None
     ) -> None:
-        if sorted(label_order) != sorted(LABEL_NAMES):
-            raise ValueError(
-                f"expected label_order to be a permutation of {list(LABEL_NAMES)}, got {list(label_order)}"
-            )
         self.function = function
-        self.label_names: tuple[str, ...] = LABEL_NAMES
-        self._label_order = list(label_order)
-        self._columns = [self._label_order.index(name) for name in LABEL_NAMES]
+        self._order = ClassOrder() if label_order is None else ClassOrder.of(label_order)
+        self.label_names: tuple[str, ...] = self._order.label_names
 
     def predict(self, premises: Sequence[str], hypotheses: Sequence[str]) -> Tensor:
         """Return probabilities [batch, classes] (one-hot of labels), float32 on the CPU, ordered as ``label_names``.
 
+        What the function raises passes unchanged.
+
         Raises:
-            ValueError: If the function returns another number of rows or classes, or a label that is not known.
+            TargetError: If the function returns another number of rows or classes, or something else.
+            ValueError: If one row is at fault: a label that is not known, NaN, not summing to one.
         """
         pairs = list(zip(premises, hypotheses, strict=True))
         if not pairs:
             return torch.empty(0, len(self.label_names))
-        answer = self.function(pairs)
-        values = answer.detach().cpu().numpy() if isinstance(answer, Tensor) else np.asarray(answer)
-        if values.shape[:1] != (len(pairs),) or values.shape[1:] not in ((), (len(self.label_names),)):
-            expected = f"{len(pairs)} labels or probabilities [{len(pairs)}, {len(self.label_names)}]"
-            raise ValueError(f"expected the function to return {expected}, got shape {list(values.shape)}")
-        if values.ndim == 1:
-            numbers = torch.tensor([self._number(label) for label in values.tolist()])
-            return F.one_hot(numbers, len(self.label_names)).float()
-        return torch.from_numpy(values[:, self._columns].astype(np.float32))
-
-    def _number(self, label: object) -> int:
-        """Return the place of a label in ``LABEL_NAMES``."""
-        if isinstance(label, int) and not isinstance(label, bool) and 0 <= label < len(self._label_order):
-            return LABEL_NAMES.index(self._label_order[label])
-        if isinstance(label, str) and label.lower() in LABEL_NAMES:
-            return LABEL_NAMES.index(label.lower())
-        raise ValueError(f"expected a label of {self._label_order} or its number, got {label!r}")
+        return read_rows(self.function(pairs), self._order, num_rows=len(pairs))

@@ -1,4 +1,4 @@
-"""Targets by name: the bundled one, a folder of ours, or anything that Hugging Face's sequence classification loads."""
+"""Targets by name: the bundled one, a folder of ours, an address, or any sequence classifier of Hugging Face's."""
 
 import json
 import os
@@ -13,6 +13,7 @@ from torch import nn
 
 from textsem.protocols import Target
 from textsem.targets.attention import AttentionConfig, AttentionNetwork
+from textsem.targets.http import HttpTarget
 from textsem.targets.hugging_face import HuggingFaceTarget
 from textsem.targets.paper_mlp import PaperMLP, PaperMLPConfig
 from textsem.targets.word_level import WordLevelTarget
@@ -51,17 +52,23 @@ def load_target(
     """Load a target for attacking: in evaluation mode, weights frozen.
 
     Args:
-        name_or_folder: ``bundled``; a folder written by ``save_word_level_target``; or a folder or hub id of any
-            ``AutoModelForSequenceClassification``.
-        device: Where it runs.
-        batch_size: Most rows in one forward pass.
-        label_order: Label names in the order of a Hugging Face model's outputs, where its config only says ``LABEL_0``.
+        name_or_folder: ``bundled``; a folder written by ``save_word_level_target``; an address ``http://...`` or
+            ``https://...`` (see `HttpTarget`); or a folder or hub id of any ``AutoModelForSequenceClassification``.
+        device: Where it runs; an endpoint runs where it is.
+        batch_size: Most rows in one forward pass, or one request.
+        label_order: Label names, three or two, in the order of the outputs of a Hugging Face model or an endpoint that
+            only says ``LABEL_0``.
         dtype: Weights and activations of a Hugging Face model; a word-level target computes in float32 alone.
 
     Raises:
-        ValueError: If nothing can be loaded from there, the labels are not entailment, neutral and contradiction, or a
-            word-level target is wanted in half precision.
+        TargetError: If an endpoint does not answer.
+        ValueError: If nothing can be loaded from there, the labels are neither entailment, neutral and contradiction
+            nor entailment or not, or half precision is wanted of anything but a Hugging Face model.
     """
+    if name_or_folder.lower().startswith(("http://", "https://")):
+        if dtype != "float32":
+            raise ValueError(f"expected dtype float32 for an endpoint, which computes as it likes, got {dtype}")
+        return HttpTarget(name_or_folder, batch_size=batch_size, label_order=label_order)
     folder = BUNDLED_FOLDER if name_or_folder == "bundled" else Path(name_or_folder)
     if name_or_folder == "bundled" or _is_word_level(folder):
         if dtype != "float32":

@@ -4,20 +4,18 @@ from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from typing import Literal, get_args
+from typing import Literal, Protocol, get_args, runtime_checkable
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from textsem.protocols import Access, GradientTarget, Target
+from textsem.targets.answers import check_probabilities
 
-__all__ = ["MeteredTarget", "Phase", "QueryCounts", "check_probabilities"]
+__all__ = ["MeteredTarget", "Phase", "QueryCounts", "RepeatingTarget"]
 
 Phase = Literal["training", "attack"]
-
-# Half-precision softmax and callables that round to a few digits still pass; logits do not.
-_SUM_TOLERANCE = 1e-2
 
 
 @dataclass
@@ -26,7 +24,8 @@ class QueryCounts:
 
     Args:
         rows_requested: Rows asked for by the caller.
-        rows_sent: Rows that reached the target (soft-word rows of gradient access included).
+        rows_sent: Rows that were sent to the target: soft-word rows of gradient access, rows of calls that raised, and
+            what a `RepeatingTarget` sent again, included.
         distinct_rows: Different pairs among the rows sent (each soft-word row counts as different).
         cache_hits: Rows answered from memory, repeats within one call included.
     """
@@ -39,6 +38,13 @@ class QueryCounts:
     def to_dict(self) -> dict[str, int]:
         """Return the counts by name."""
         return asdict(self)
+
+
+@runtime_checkable
+class RepeatingTarget(Protocol):
+    """A target that may send a row more than once for one answer: ``rows_retried`` counts what it sent beyond."""
+
+    rows_retried: int
 
 
 class MeteredTarget:
@@ -89,8 +95,8 @@ class MeteredTarget:
         """Return probabilities [batch, classes] (one-hot under label access), float32 on the CPU.
 
         Raises:
-            ValueError: If the numbers of premises and hypotheses differ, or the target's answer is not one of
-                probabilities.
+            TargetError: If the target answers with another number of rows or of classes than it should.
+            ValueError: If the numbers of premises and hypotheses differ, or a row of the answer is no probabilities.
         """
         pairs = list(zip(premises, hypotheses, strict=True))
         counts = self.counts[self.phase]
@@ -133,7 +139,11 @@ class MeteredTarget:
         before = len(seen)
         seen.update(map(hash, pairs))
         counts.distinct_rows += len(seen) - before
-        answer = self.target.predict([premise for premise, _ in pairs], [hypothesis for _, hypothesis in pairs])
+        repeated_before = _rows_retried(self.target)
+        try:
+            answer = self.target.predict([premise for premise, _ in pairs], [hypothesis for _, hypothesis in pairs])
+        finally:
+            counts.rows_sent += _rows_retried(self.target) - repeated_before
         answer = check_probabilities(answer, num_rows=len(pairs), num_classes=len(self.label_names))
         if self.access == "label":
             answer = F.one_hot(answer.argmax(dim=-1), len(self.label_names)).float()
@@ -147,31 +157,12 @@ class MeteredTarget:
             self._cache.popitem(last=False)
 
 
-def check_probabilities(answer: object, *, num_rows: int, num_classes: int) -> Tensor:
-    """Return a target's answer as it is, detached, if it is one row of probabilities a pair.
-
-    Raises:
-        ValueError: If it is no float tensor [rows, classes] of finite values between 0 and 1 whose rows sum to one.
-    """
-    expected = f"expected the target to return probabilities [{num_rows}, {num_classes}] whose rows sum to one"
-    if not isinstance(answer, Tensor) or not answer.is_floating_point():
-        kind = f"a tensor of {answer.dtype}" if isinstance(answer, Tensor) else type(answer).__name__
-        raise ValueError(f"{expected}, got {kind}")
-    if list(answer.shape) != [num_rows, num_classes]:
-        raise ValueError(f"{expected}, got shape {list(answer.shape)}")
-    answer = answer.detach().float().cpu()
-    if not torch.isfinite(answer).all():
-        row = int((~torch.isfinite(answer)).any(dim=-1).nonzero()[0])
-        raise ValueError(f"{expected}, got {answer[row].tolist()} in row {row}")
-    is_wrong = ((answer.sum(dim=-1) - 1.0).abs() > _SUM_TOLERANCE) | (answer < 0.0).any(dim=-1)
-    if is_wrong.any():
-        row = int(is_wrong.nonzero()[0])
-        raise ValueError(f"{expected}, got {answer[row].tolist()} in row {row}")
-    return answer
-
-
 def _has_gradient(target: Target) -> bool:
     """Tell whether soft words reach the target; another meter passes on only what its own access allows."""
     if isinstance(target, MeteredTarget):
         return target.access == "gradient"
     return isinstance(target, GradientTarget)
+
+
+def _rows_retried(target: Target) -> int:
+    return target.rows_retried if isinstance(target, RepeatingTarget) else 0
