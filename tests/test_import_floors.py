@@ -24,14 +24,17 @@ FLOORS = {
     "constraints": 2,
     "arae_networks": 2,
     "arae": 3,
+    "model_files": 2.7,
     "model": 3,
+    "transformers_model": 3.5,
     "model_config": 2.5,  # between its parts and the model
     "attacks": 4,
     "training": 4,
     "evaluation": 5,
     "augmentation": 5,
-    "pipelines": 5,
+    "pipelines": 5.5,
     "commands": 6,
+    "__main__": 7,
 }
 HEAVY = {"accelerate", "datasets", "matplotlib", "nltk", "numpy", "scipy", "sklearn", "torch", "transformers"}
 

@@ -1,1 +1,1 @@
-"""What a user types: parse, call one library function, tell what came out.  Before parsing nothing heavy is imported."""
+"""What a user types: parse, call one library function, tell what came out.  Nothing heavy loads before parsing."""

@@ -6,7 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from textsem.commands.parsing import command_parser
+from textsem.commands.devices import check_device
+from textsem.commands.endings import end
+from textsem.commands.exporting import add_export, write_tables
+from textsem.commands.parsing import add_label_order, command_parser
 
 __all__ = ["main", "parse_options"]
 
@@ -14,13 +17,20 @@ EXAMPLE = "--target path/to/classifier --limit 1000"
 
 
 def parse_options(arguments: Sequence[str], *, program: str) -> dict[str, Any]:
-    """Return the options that were given, by the names of ``AttackSnliConfig``; its defaults stand for the others."""
+    """Return the options by the names of ``AttackSnliConfig``, whose defaults stand for those that were not given.
+
+    ``export``, ``rows`` and ``quiet`` are the command's own, and always there.
+    """
     parser = command_parser(program, __doc__ or "", example=EXAMPLE, argument_default=argparse.SUPPRESS)
     add = parser.add_argument
     add("--data", help="file (parquet, jsonl, csv, tsv), folder of splits, or hub id (default: SNLI, else demo pairs)")
     add("--split", help="split of the data (default: test)")
     add("--limit", type=int, help="number of pairs, from the start; 0 for all (default: 300)")
-    add("--target", help="bundled, or folder or hub id of any AutoModelForSequenceClassification (default: bundled)")
+    add(
+        "--target",
+        help="bundled, folder or hub id of any AutoModelForSequenceClassification, or http(s) URL of an endpoint "
+        "(default: bundled)",
+    )
     add("--access", choices=["score", "label", "gradient"], help="what the target tells (default: score)")
     add("--max-queries", type=int, help="most rows sent to the target for one pair's candidates (default: 100)")
     add("--model", help="bundled, or folder of a trained adversary (default: bundled)")
@@ -34,7 +44,7 @@ def parse_options(arguments: Sequence[str], *, program: str) -> dict[str, Any]:
     add("--seed", type=int, help="seed of the run (default: 0)")
     add("--device", help="where the target runs, such as cpu or cuda (default: a GPU if there is one)")
     add("--batch-size", type=int, help="most rows in one forward pass of the target (default: 64)")
-    add("--label-order", nargs=3, metavar="NAME", help="what the target's LABEL_0, LABEL_1, LABEL_2 mean")
+    add_label_order(parser, "what the target's LABEL_0, LABEL_1 and, of three classes, LABEL_2 mean")
     add("--eps", type=float, help="largest L2 distance of the embedded hypotheses (default: any)")
     add("--max-edits", type=int, help="most words that may change (default: 3)")
     add("--num-candidates", type=int, help="candidates drawn for one pair, before any filter (default: 120)")
@@ -64,7 +74,12 @@ def parse_options(arguments: Sequence[str], *, program: str) -> dict[str, Any]:
         help="measures similarity, for filter and judges (TEXTSEM_SENTENCE_ENCODER)",
     )
     add("--min-similarity", type=float, help="smallest similarity to the original (default: 0.8)")
-    return vars(parser.parse_args(arguments))
+    add_export(parser)
+    add("--quiet", action="store_true", default=False, help="no line about the progress on standard error")
+    options = vars(parser.parse_args(arguments))
+    if options["rows"] and not options["export"]:
+        parser.error("argument --rows: expected --export beside it")
+    return options
 
 
 def main(arguments: Sequence[str] | None = None, *, program: str = "textsem attack") -> int:
@@ -75,19 +90,30 @@ def main(arguments: Sequence[str] | None = None, *, program: str = "textsem atta
         program: What was typed before them.
     """
     options = parse_options(sys.argv[1:] if arguments is None else arguments, program=program)
-    # After parsing, so that --help and a misspelt option answer at once.
+    return end(
+        lambda: _attack(**options),
+        output=options.get("output", "runs/attack_snli"),
+        kept="the lines written so far are kept, --resume continues",
+    )
+
+
+def _attack(*, export: Sequence[str] | None, rows: str | None, quiet: bool, **options: Any) -> int:
+    # Not before parsing, so that --help and a misspelt option answer at once.
+    from textsem.evaluation.exports import export_names
     from textsem.evaluation.run import FILE_NAMES, attack_snli
     from textsem.evaluation.run_config import AttackSnliConfig
+    from textsem.processes import Processes
 
-    try:
-        config = AttackSnliConfig(**options)
-        summary = attack_snli(config, show_progress=True)
-    except (OSError, ValueError) as error:
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("interrupted; the lines written so far are kept, --resume continues", file=sys.stderr)
-        return 130
+    check_device(options.get("device"))
+    config = AttackSnliConfig(**options)
+    summary = attack_snli(config, show_progress=not quiet)
+    if not Processes.current().is_main:
+        return 0
+    folder = Path(config.output)
+    tables = write_tables(folder, export, rows)
+    for name in export_names():
+        if folder / name not in tables:  # of an earlier run
+            (folder / name).unlink(missing_ok=True)
     if summary["notice"]:
         print(f"notice: {summary['notice']}")
     print(summary["headline"])
@@ -95,6 +121,6 @@ def main(arguments: Sequence[str] | None = None, *, program: str = "textsem atta
     print(f"{summary['n']} pairs ({statuses}), {summary['rows_sent']} rows sent, {summary['seconds']:.1f} s")
     if summary["first_error"]:
         print(f"first error: {summary['first_error']}")
-    for name in FILE_NAMES:
-        print(Path(config.output, name))
+    for path in (*(folder / name for name in FILE_NAMES), *tables):
+        print(path)
     return 0

@@ -4,8 +4,9 @@ import argparse
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-__all__ = ["command_parser", "shown_command"]
+__all__ = ["add_label_order", "command_parser", "shown_command"]
 
 
 def command_parser(
@@ -25,6 +26,26 @@ def command_parser(
         formatter_class=argparse.RawDescriptionHelpFormatter,
         argument_default=argument_default,
     )
+
+
+class _LabelOrder(argparse.Action):
+    """Takes the names of two or three classes."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
+        option_string: str | None = None,
+    ) -> None:
+        if len(values) not in (2, 3):
+            parser.error(f"argument {option_string}: expected 2 or 3 names, got {len(values)}")
+        setattr(namespace, self.dest, values)
+
+
+def add_label_order(parser: argparse.ArgumentParser, summary: str) -> None:
+    """Add ``--label-order``."""
+    parser.add_argument("--label-order", nargs="+", metavar="NAME", action=_LabelOrder, help=summary)
 
 
 def shown_command(program: str, arguments: Sequence[str]) -> str:

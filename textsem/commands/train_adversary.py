@@ -6,7 +6,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from textsem.commands.parsing import command_parser, shown_command
+from textsem.commands.devices import check_device
+from textsem.commands.endings import TRAINING_KEPT, end
+from textsem.commands.parsing import add_label_order, command_parser, shown_command
 
 __all__ = ["main", "parse_arguments"]
 
@@ -29,7 +31,7 @@ def parse_arguments(arguments: Sequence[str], *, program: str) -> argparse.Names
         help="labelled pairs: hub id, file or folder of splits (default: TEXTSEM_DATA, else SNLI)",
     )
     add("--split", default="train", help="split of --data to train on (default: %(default)s)")
-    add("--label-order", nargs=3, default=None, help="what label numbers 0, 1, 2 mean, where the data does not say")
+    add_label_order(parser, "what label numbers 0, 1 and, of three classes, 2 mean, where the data does not say")
     add("--limit", type=int, default=0, help="most training pairs; 0 for all (default: %(default)s)")
     add("--sentences", nargs="*", default=[], help="more unlabelled sentences: files with text columns, captions say")
     add("--held-out", nargs="*", default=[], help="labelled files whose sentences must not be trained on (dev, test)")
@@ -64,17 +66,23 @@ def parse_arguments(arguments: Sequence[str], *, program: str) -> argparse.Names
 
 
 def main(arguments: Sequence[str] | None = None, *, program: str = "textsem train adversary") -> int:
-    """Train, save, and print where."""
+    """Train, save, and print where; return the exit code.
+
+    Args:
+        arguments: The options; None for those of this process.
+        program: What was typed before them.
+    """
     given = sys.argv[1:] if arguments is None else arguments
-    options = vars(parse_arguments(given, program=program))
-    # After parsing, so that --help and a misspelt option answer at once.
+    options = parse_arguments(given, program=program)
+    return end(lambda: _train(options, shown_command(program, given)), output=options.output, kept=TRAINING_KEPT)
+
+
+def _train(options: argparse.Namespace, command: str) -> int:
+    # Not before parsing, so that --help and a misspelt option answer at once.
     from textsem.training.adversary_run import AdversaryJob, run_adversary_job
 
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    try:
-        folder = run_adversary_job(AdversaryJob(**options, command=shown_command(program, given)))
-    except (FloatingPointError, ValueError) as error:
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
+    check_device(options.device)
+    folder = run_adversary_job(AdversaryJob(**vars(options), command=command))
     print(f"saved {folder}")
     return 0

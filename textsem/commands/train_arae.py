@@ -6,6 +6,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from textsem.commands.devices import check_device
+from textsem.commands.endings import TRAINING_KEPT, end
 from textsem.commands.parsing import command_parser, shown_command
 
 __all__ = ["main", "parse_arguments"]
@@ -41,17 +43,23 @@ def parse_arguments(arguments: Sequence[str], *, program: str) -> argparse.Names
 
 
 def main(arguments: Sequence[str] | None = None, *, program: str = "textsem train arae") -> int:
-    """Train, save, and print where."""
+    """Train, save, and print where; return the exit code.
+
+    Args:
+        arguments: The options; None for those of this process.
+        program: What was typed before them.
+    """
     given = sys.argv[1:] if arguments is None else arguments
-    options = vars(parse_arguments(given, program=program))
-    # After parsing, so that --help and a misspelt option answer at once.
+    options = parse_arguments(given, program=program)
+    return end(lambda: _train(options, shown_command(program, given)), output=options.output, kept=TRAINING_KEPT)
+
+
+def _train(options: argparse.Namespace, command: str) -> int:
+    # Not before parsing, so that --help and a misspelt option answer at once.
     from textsem.training.arae_run import ARAEJob, run_arae_job
 
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    try:
-        folder = run_arae_job(ARAEJob(**options, command=shown_command(program, given)))
-    except (FloatingPointError, ValueError) as error:
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
+    check_device(options.device)
+    folder = run_arae_job(ARAEJob(**vars(options), command=command))
     print(f"saved {folder}")
     return 0

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from textsem.commands.endings import TRAINING_KEPT, end
 from textsem.commands.parsing import command_parser, shown_command
 
 __all__ = ["main", "parse_arguments"]
@@ -37,41 +38,46 @@ def parse_arguments(arguments: Sequence[str], *, program: str) -> argparse.Names
 
 
 def main(arguments: Sequence[str] | None = None, *, program: str = "textsem train filter") -> int:
-    """Train, save, and print the card."""
+    """Train, save, and print the card; return the exit code.
+
+    Args:
+        arguments: The options; None for those of this process.
+        program: What was typed before them.
+    """
     given = sys.argv[1:] if arguments is None else arguments
     options = parse_arguments(given, program=program)
-    # After parsing, so that --help answers at once.
+    return end(lambda: _train(options, shown_command(program, given)), output=options.output, kept=TRAINING_KEPT)
+
+
+def _train(options: argparse.Namespace, command: str) -> int:
+    # Not before parsing, so that --help and a misspelt option answer at once.
     from textsem.data.nli import load_nli
     from textsem.training.cross_encoder import CrossEncoderConfig, train_cross_encoder
     from textsem.training.labelled_pairs import joined_pairs
     from textsem.training.target_report import RunDescription
 
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    try:
-        train = [load_nli(source, split=options.split, limit=options.limit) for source in options.data]
-        dev = load_nli(options.dev_data, split=options.dev_split)
-        train_cross_encoder(
-            options.base,
-            joined_pairs(train),
-            dev,
-            CrossEncoderConfig(
-                num_epochs=options.epochs,
-                batch_size=options.batch_size,
-                learning_rate=options.learning_rate,
-                precision=options.precision,
-                seed=options.seed,
-            ),
-            options.output,
-            description=RunDescription(
-                train_data=", ".join(Path(part.identity.source).name for part in train),
-                dev_data=Path(dev.identity.source).name,
-                command=shown_command(program, given),
-                machine=options.machine,
-            ),
-            is_resumed=options.resume,
-        )
-    except (OSError, ValueError) as error:
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
+    train = [load_nli(source, split=options.split, limit=options.limit) for source in options.data]
+    dev = load_nli(options.dev_data, split=options.dev_split)
+    train_cross_encoder(
+        options.base,
+        joined_pairs(train),
+        dev,
+        CrossEncoderConfig(
+            num_epochs=options.epochs,
+            batch_size=options.batch_size,
+            learning_rate=options.learning_rate,
+            precision=options.precision,
+            seed=options.seed,
+        ),
+        options.output,
+        description=RunDescription(
+            train_data=", ".join(Path(part.identity.source).name for part in train),
+            dev_data=Path(dev.identity.source).name,
+            command=command,
+            machine=options.machine,
+        ),
+        is_resumed=options.resume,
+    )
     print((options.output / "README.md").read_text(encoding="utf-8"))
     return 0

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
+from textsem.commands.endings import end
 from textsem.commands.parsing import command_parser, shown_command
 
 __all__ = ["main", "parse_arguments"]
@@ -35,10 +36,19 @@ def parse_arguments(arguments: Sequence[str], *, program: str) -> argparse.Names
 
 
 def main(arguments: Sequence[str] | None = None, *, program: str = "textsem train meaning") -> int:
-    """Distil, save, and print the figures."""
+    """Distil, save, and print the figures; return the exit code.
+
+    Args:
+        arguments: The options; None for those of this process.
+        program: What was typed before them.
+    """
     given = sys.argv[1:] if arguments is None else arguments
     options = parse_arguments(given, program=program)
-    # After parsing, so that --help answers at once.
+    return end(lambda: _distil(options, shown_command(program, given)), output=options.model)
+
+
+def _distil(options: argparse.Namespace, command: str) -> int:
+    # Not before parsing, so that --help and a misspelt option answer at once.
     from textsem.constraints.sentence_encoder import SentenceEncoder
     from textsem.data.nli import load_nli
     from textsem.model import TextAdversary
@@ -47,23 +57,19 @@ def main(arguments: Sequence[str] | None = None, *, program: str = "textsem trai
     from textsem.training.meaning_report import save_meaning
 
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    try:
-        if options.model is None:
-            raise ValueError("expected --model, the adversary's folder to write into, got none")
-        config = MeaningConfig(num_sentences=options.sentences, dim=options.dim, ridge=options.ridge, seed=options.seed)
-        data = load_nli(options.data, split=options.split)
-        identity = replace(data.identity, source=file_name(data.identity.source))
-        encoder = SentenceEncoder(options.encoder, dtype=options.precision)
-        distilled = distil_meaning(encoder, TextAdversary.from_pretrained(options.model), data.hypotheses, config)
-        description = {
-            "Encoder": f"{file_name(options.encoder)}, {encoder.dim} dimensions, {options.precision}",
-            "Data": f"hypotheses of `{json.dumps(asdict(identity))}`",
-            "Command": f"`{shown_command(program, given)}`",
-            "Machine": options.machine,
-        }
-        save_meaning(distilled, options.model, config, description)
-    except (ImportError, OSError, ValueError) as error:
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
+    if options.model is None:
+        raise ValueError("expected --model, the adversary's folder to write into, got none")
+    config = MeaningConfig(num_sentences=options.sentences, dim=options.dim, ridge=options.ridge, seed=options.seed)
+    data = load_nli(options.data, split=options.split)
+    identity = replace(data.identity, source=file_name(data.identity.source))
+    encoder = SentenceEncoder(options.encoder, dtype=options.precision)
+    distilled = distil_meaning(encoder, TextAdversary.from_pretrained(options.model), data.hypotheses, config)
+    description = {
+        "Encoder": f"{file_name(options.encoder)}, {encoder.dim} dimensions, {options.precision}",
+        "Data": f"hypotheses of `{json.dumps(asdict(identity))}`",
+        "Command": f"`{command}`",
+        "Machine": options.machine,
+    }
+    save_meaning(distilled, options.model, config, description)
     print(json.dumps(distilled.figures, indent=2))
     return 0

@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from textsem.commands.parsing import command_parser, shown_command
+from textsem.commands.devices import check_device
+from textsem.commands.endings import TRAINING_KEPT, end
+from textsem.commands.parsing import add_label_order, command_parser, shown_command
 
 if TYPE_CHECKING:
     from textsem.data.nli import DataIdentity
@@ -29,7 +31,7 @@ def parse_arguments(arguments: Sequence[str], *, program: str) -> argparse.Names
     add("--dev-split", default="dev", help="split of --dev-data (default: %(default)s)")
     add("--test-data", default=None, help="pairs for the final figure alone (default: none)")
     add("--test-split", default="test", help="split of --test-data (default: %(default)s)")
-    add("--label-order", nargs=3, default=None, help="what label numbers 0, 1, 2 mean, where the data does not say")
+    add_label_order(parser, "what label numbers 0, 1 and, of three classes, 2 mean, where the data does not say")
     add("--limit", type=int, default=0, help="most training pairs; 0 for all (default: %(default)s)")
     add("--architecture", choices=("paper", "attention"), default="attention")
     add("--embedding-dim", type=int, default=None, help="width of a word vector (default: the architecture's)")
@@ -53,15 +55,25 @@ def parse_arguments(arguments: Sequence[str], *, program: str) -> argparse.Names
 
 
 def main(arguments: Sequence[str] | None = None, *, program: str = "textsem train target") -> int:
-    """Train, save, and print the card."""
+    """Train, save, and print the card; return the exit code.
+
+    Args:
+        arguments: The options; None for those of this process.
+        program: What was typed before them.
+    """
     given = sys.argv[1:] if arguments is None else arguments
     options = parse_arguments(given, program=program)
-    # After parsing, so that --help and a misspelt option answer at once.
+    return end(lambda: _train(options, shown_command(program, given)), output=options.output, kept=TRAINING_KEPT)
+
+
+def _train(options: argparse.Namespace, command: str) -> int:
+    # Not before parsing, so that --help and a misspelt option answer at once.
     from textsem.data.nli import load_nli
     from textsem.training.target import TargetTrainingConfig, train_target
     from textsem.training.target_report import RunDescription
 
     logging.basicConfig(level=logging.INFO, format="%(message)s")
+    check_device(options.device)
     order = options.label_order
     train = load_nli(options.data, split=options.split, limit=options.limit, label_order=order)
     dev = load_nli(options.dev_data or options.data, split=options.dev_split, label_order=order)
@@ -87,7 +99,7 @@ def main(arguments: Sequence[str] | None = None, *, program: str = "textsem trai
             train_data=_shown(train.identity),
             dev_data=_shown(dev.identity),
             test_data=_shown(test.identity) if test else "none",
-            command=shown_command(program, given),
+            command=command,
             machine=options.machine,
         ),
         device=options.device,
