@@ -184,7 +184,7 @@ def test_vocabulary_of_another_size_is_named(folder: Path) -> None:
 
 def test_checkpoint_of_another_kind_is_named(tmp_path: Path) -> None:
     build_tiny_adversary().save_pretrained(tmp_path)
-    with pytest.raises(ValueError, match=r"expected a config.json of format textsem-arae-1 .*got textsem-adversary-1"):
+    with pytest.raises(ValueError, match=r"expected a config.json of format textsem-arae-1 .*got textsem-adversary-2"):
         ARAE.from_pretrained(tmp_path)
 
 

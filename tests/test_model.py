@@ -243,14 +243,18 @@ def test_trigram_of_an_earlier_model_is_not_taken(tmp_path: Path) -> None:
     assert TextAdversary.from_pretrained(tmp_path).language_model is None
 
 
+TOP_KEYS = {"format", "has_trigram", "has_meaning", "adversary", "auto_map"}
+
+
 def edit_config(**changes: object) -> Callable[[Path], None]:
     def edit(folder: Path) -> None:
         values = json.loads((folder / "config.json").read_text())
         for name, value in changes.items():
+            place = values if name in TOP_KEYS else values["adversary"]
             if value is None:
-                del values[name]
+                del place[name]
             else:
-                values[name] = value
+                place[name] = value
         (folder / "config.json").write_text(json.dumps(values))
 
     return edit
@@ -292,7 +296,14 @@ DECODER = asdict(TINY_CONFIG.decoder)
         (truncate("model.safetensors"), "expected the weights of this config in .*model.safetensors"),
         (truncate("trigram/trigram.safetensors"), "expected the trigram of this adversary in"),
         (lambda folder: (folder / "config.json").write_text("[]"), "expected a dict in .*config.json, got list"),
-        (edit_config(format="other"), "expected a config.json of format textsem-adversary-1"),
+        (edit_config(format="other"), "expected a config.json of format textsem-adversary-2 in .*, got other"),
+        (
+            edit_config(auto_map={"AutoModel": "code.Model"}),
+            "expected keys format, .* in .*config.json, got .*'auto_map'",
+        ),
+        (edit_config(has_meaning=None), "expected keys format, has_trigram, has_meaning and adversary in"),
+        (edit_config(adversary=[]), "expected keys format, has_trigram, has_meaning and adversary in"),
+        (lambda folder: (folder / "vocabulary.json").write_text('["a", 3]'), "expected a list of words in .*, got 3"),
         (edit_config(colour="red"), "expected the keys and types of TextAdversaryConfig, got others: .*'colour'"),
         (edit_config(max_length=None), "expected the keys and types of TextAdversaryConfig, got others: .*max_length"),
         (edit_config(decoder=None), "expected the keys and types of TextAdversaryConfig, got others: 'decoder'"),

@@ -39,10 +39,6 @@ def test_folder_without_a_table_has_none(tmp_path: Path) -> None:
     build_tiny_adversary().save_pretrained(tmp_path)
     assert not (tmp_path / MEANING_FILE).exists()
     assert TextAdversary.from_pretrained(tmp_path).meaning is None
-    values = json.loads((tmp_path / "config.json").read_text())
-    del values["has_meaning"]  # a folder from before there were any
-    (tmp_path / "config.json").write_text(json.dumps(values))
-    assert TextAdversary.from_pretrained(tmp_path).meaning is None
 
 
 def test_table_of_an_earlier_model_is_not_taken(tmp_path: Path) -> None:

@@ -1,35 +1,41 @@
 """TextAdversary: the one object that is trained, saved, loaded and shared."""
 
 import json
-from dataclasses import asdict, replace
+import typing
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar, cast
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from textsem.latent.initialisation import draw_layers, materialise
 from textsem.latent.particles import ParticleMLP
 from textsem.latent.recognition import RecognitionConfig, RecognitionNetwork
 from textsem.model_config import DECODERS, ENCODERS, TextAdversaryConfig
+from textsem.model_files import (
+    CONFIG_NAME,
+    MODEL_TYPE,
+    WEIGHTS_NAME,
+    AdversaryParts,
+    cast,
+    describe,
+    read_parts,
+    read_weights,
+    write_parts,
+)
 from textsem.protocols import Decoder, GenerationConfig
 from textsem.text.labels import LABEL_NAMES
 from textsem.text.meaning import MeaningTable
 from textsem.text.ngram import TrigramLanguageModel
-from textsem.text.vocabulary import PAD_ID, SPECIAL_WORDS, Vocabulary
+from textsem.text.vocabulary import PAD_ID, Vocabulary
 
 __all__ = ["TextAdversary"]
 
-FORMAT = "textsem-adversary-1"
-FILE_NAMES = ("config.json", "vocabulary.json", "model.safetensors")
+HUB_CLASS = "NliAttackModel"  # the class in `textsem.transformers_model` that carries an adversary
 INITIAL_LOGIT_SCALE = 12.0  # cosines lie within 1; the scale makes a softmax over 11,000 words sharp enough to learn
 GREEDY = GenerationConfig()
-
-Json = TypeVar("Json", dict[str, Any], list[Any])
-Part = TypeVar("Part", TrigramLanguageModel, MeaningTable)
-PART_NAMES = {TrigramLanguageModel: "trigram", MeaningTable: "meaning table"}
+NEUTRAL = LABEL_NAMES.index("neutral")
 
 
 class TextAdversary(nn.Module):
@@ -144,7 +150,9 @@ class TextAdversary(nn.Module):
         return self.particle_mlp_adv(theta_adv, self.condition(inputs, labels))
 
     def condition(self, inputs: Tensor, labels: Tensor | None) -> Tensor:
-        """Tell E' the class: its input [..., batch, in] shifted by that of each label [batch].
+        """Tell E' the class: its input [..., batch, in] shifted by that of each label [batch], of ``GOLD_NAMES``.
+
+        E' knows three classes: ``not_entailment`` is told as neutral.
 
         Raises:
             ValueError: If E' is conditioned on labels and there are none.
@@ -153,7 +161,7 @@ class TextAdversary(nn.Module):
             return inputs
         if labels is None:
             raise ValueError("expected labels for an adversary whose E' is conditioned on them, got None")
-        return inputs + self.label_shift[labels]
+        return inputs + self.label_shift[torch.where(labels < len(LABEL_NAMES), labels, NEUTRAL)]
 
     def word_logits(self, vectors: Tensor, word_ids: Tensor | None = None) -> Tensor:
         """Compare position vectors [..., embedding] with the table: scaled cosines [..., vocab or choices]."""
@@ -183,24 +191,32 @@ class TextAdversary(nn.Module):
             Ids, [..., length].
         """
         scale, table = self.log_scale.exp().item(), self.embedding_table()
-        decoder = cast(Decoder, self.decoder)
+        decoder = typing.cast(Decoder, self.decoder)
         return decoder.generate(codes, table, scale=scale, config=config, generator=generator)
 
+    @property
+    def parts(self) -> AdversaryParts:
+        """What this adversary is built from, beside its weights."""
+        return AdversaryParts(self.config, self.vocabulary, self.language_model, self.meaning)
+
     def save_pretrained(self, folder: str | Path, *, dtype: torch.dtype = torch.float16) -> None:
-        """Write ``config.json``, ``vocabulary.json``, ``model.safetensors`` and the trigram into ``folder``."""
+        """Write a folder that ``from_pretrained`` reads, and transformers' ``AutoModel`` too."""
         path = Path(folder)
-        path.mkdir(parents=True, exist_ok=True)
-        parts = {"has_trigram": self.language_model is not None, "has_meaning": self.meaning is not None}
-        config = {"format": FORMAT, **parts, **asdict(self.config)}
-        (path / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
-        words = list(self.vocabulary.words[len(SPECIAL_WORDS) :])
-        (path / "vocabulary.json").write_text(json.dumps(words, ensure_ascii=False) + "\n", encoding="utf-8")
-        tensors = {name: _cast(value.detach(), dtype).contiguous() for name, value in self.state_dict().items()}
-        save_file(tensors, path / "model.safetensors")
-        if self.language_model is not None:
-            self.language_model.save(path / "trigram")
-        if self.meaning is not None:
-            self.meaning.save(path)
+        write_parts(self.parts, path)
+        config = {**describe(self.parts), "model_type": MODEL_TYPE, "architectures": [HUB_CLASS]}
+        (path / CONFIG_NAME).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+        tensors = {name: cast(value.detach(), dtype).contiguous() for name, value in self.state_dict().items()}
+        save_file(tensors, path / WEIGHTS_NAME, metadata={"format": "pt"})
+
+    @classmethod
+    def empty(cls, folder: str | Path) -> "TextAdversary":
+        """Build the adversary of a folder without reading its weights.
+
+        Raises:
+            ValueError: If a file is missing, or does not fit the others.
+        """
+        parts = read_parts(Path(folder))
+        return cls(parts.config, parts.vocabulary, parts.language_model, parts.meaning)
 
     @classmethod
     def from_pretrained(cls, folder: str | Path) -> "TextAdversary":
@@ -210,26 +226,11 @@ class TextAdversary(nn.Module):
             ValueError: If a file is missing, or does not fit the others.
         """
         path = Path(folder)
-        for name in FILE_NAMES:
-            if not (path / name).is_file():
-                raise ValueError(f"expected an adversary's folder with {name}, found none in {path}")
-        values = _read_json(path / "config.json", dict)
-        if values.pop("format", None) != FORMAT:
-            raise ValueError(f"expected a config.json of format {FORMAT} in {path}")
-        has_trigram, has_meaning = values.pop("has_trigram", None), values.pop("has_meaning", None)
-        vocabulary = Vocabulary(_read_json(path / "vocabulary.json", list))
-        model = cls(
-            TextAdversaryConfig.from_dict(values),
-            vocabulary,
-            _load_part(TrigramLanguageModel, path / "trigram") if has_trigram else None,
-            _load_part(MeaningTable, path) if has_meaning else None,
-        )
+        model = cls.empty(path)
         try:
-            saved = load_file(path / "model.safetensors")
-            tensors = {name: _cast(value, torch.float32) for name, value in saved.items()}
-            model.load_state_dict(tensors, strict=True)
-        except (RuntimeError, SafetensorError) as error:
-            raise ValueError(f"expected the weights of this config in {path / 'model.safetensors'}: {error}") from None
+            model.load_state_dict(read_weights(path), strict=True)
+        except RuntimeError as error:
+            raise ValueError(f"expected the weights of this config in {path / WEIGHTS_NAME}: {error}") from None
         return model.eval()
 
     def tell_labels(self) -> "TextAdversary":
@@ -243,25 +244,3 @@ class TextAdversary(nn.Module):
         self.config = replace(self.config, bank_size=bank_size)
         self.bank_features = self.bank_features.new_zeros(bank_size, self.config.encoder.feature_dim)
         return self
-
-
-def _read_json(path: Path, kind: type[Json]) -> Json:
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"expected JSON in {path}: {error}") from None
-    if not isinstance(value, kind):
-        raise ValueError(f"expected a {kind.__name__} in {path}, got {type(value).__name__}")
-    return value
-
-
-def _cast(value: Tensor, dtype: torch.dtype) -> Tensor:
-    """Return floating-point numbers in ``dtype``, whole numbers as they are."""
-    return value.to(dtype) if value.is_floating_point() else value
-
-
-def _load_part(kind: type[Part], folder: Path) -> Part:
-    try:
-        return kind.load(folder)
-    except (OSError, SafetensorError) as error:
-        raise ValueError(f"expected the {PART_NAMES[kind]} of this adversary in {folder}: {error}") from None
