@@ -1,7 +1,8 @@
 """How far E' moves the codes of a data set: reading 21's noise level, and the codes of Fig. 5."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import islice
 
 import torch
 from torch import Tensor
@@ -35,14 +36,14 @@ class MeasuredCodes:
 
 @torch.no_grad()
 def measure_codes(
-    model: TextAdversary, hypotheses: Sequence[str], labels: Sequence[int], *, num_particles: int, seed: int
+    model: TextAdversary, hypotheses: Iterable[str], labels: Iterable[int], *, num_particles: int, seed: int
 ) -> MeasuredCodes | None:
     """Encode and perturb the first hypotheses that the model takes, at most 8 batches of 64.
 
     Args:
         model: The adversary.
         hypotheses: Any; those without a word or with too many are left out.
-        labels: y of each, which E' may be told.
+        labels: y of each, of ``GOLD_NAMES``, which E' may be told.
         num_particles: M.
         seed: Draws the particles.
 
@@ -50,8 +51,8 @@ def measure_codes(
         None if no hypothesis fits.
     """
     max_length = model.config.max_length
-    rows = [(tokenize(text).words, label) for text, label in zip(hypotheses, labels, strict=True)]
-    rows = [row for row in rows if 0 < len(row[0]) <= max_length][: BATCH_SIZE * MAX_BATCHES]
+    read = ((tokenize(text).words, label) for text, label in zip(hypotheses, labels, strict=True))
+    rows = list(islice((row for row in read if 0 < len(row[0]) <= max_length), BATCH_SIZE * MAX_BATCHES))
     sentences = [words for words, _ in rows]
     if not sentences:
         return None

@@ -6,7 +6,9 @@ from pathlib import Path
 
 from textsem.targets.loading import BUNDLED_FOLDER as BUNDLED_TARGET
 
-__all__ = ["check_independent", "identify_model", "model_folder"]
+__all__ = ["BUNDLED_MODEL", "check_independent", "identify_model", "model_folder"]
+
+BUNDLED_MODEL = Path(__file__).parent.parent / "assets" / "adversary"
 
 Identity = Mapping[str, str | None]
 

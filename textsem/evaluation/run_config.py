@@ -46,6 +46,7 @@ class AttackSnliConfig:
         device: Where the target runs; None for a GPU if there is one.
         batch_size: Most rows in one forward pass of the target.
         label_order: Label names in the order of the target's outputs, where it calls them LABEL_0, LABEL_1, LABEL_2.
+        data_label_order: Label names in the order of the data's numbers, where it names none and SNLI's order is wrong.
         eps: Gate of Eq. 6: largest L2 distance of the embedded hypotheses; None for any.
         max_edits: Most words that may change; None for any.
         max_perplexity_ratio: How much less likely than the original a candidate may be under the adversary's trigram;
@@ -65,6 +66,9 @@ class AttackSnliConfig:
         part_of_speech: ``universal``: a changed word keeps its part of speech; ``penn``: its form too; by the tagger of
             nltk or spaCy, whichever is there.  ``none``: neither.
         filter_precision: ``float32``, ``bfloat16`` or ``float16``, of sentence encoder and filter model.
+        target_precision: Of a Hugging Face target.
+        num_return_sequences: Adversarials that are looked for in one pair; a run writes one line a pair, so that it
+            takes 1, and the pipeline any number.
         controls: Folders of finished runs with other ``candidates_from`` on the same pairs and target; the report sets
             this run against them and says first if it is not above one.
         num_particles: M; None for the adversary's own number.
@@ -90,6 +94,7 @@ class AttackSnliConfig:
     device: str | None = None
     batch_size: int = 64
     label_order: tuple[str, ...] | None = None
+    data_label_order: tuple[str, ...] | None = None
     eps: float | None = None
     max_edits: int | None = 3
     max_perplexity_ratio: float | None = 2.0
@@ -103,6 +108,8 @@ class AttackSnliConfig:
     margin_width: float = 1.25
     part_of_speech: PartOfSpeech = "none"
     filter_precision: Precision = "float32"
+    target_precision: Precision = "float32"
+    num_return_sequences: int = 1
     num_particles: int | None = None
     controls: tuple[str, ...] = ()
     judges: tuple[str, ...] = ()
@@ -113,8 +120,9 @@ class AttackSnliConfig:
         """Check what no part checks that is built from these options; lists become tuples."""
         object.__setattr__(self, "controls", tuple(self.controls))
         object.__setattr__(self, "judges", tuple(self.judges))
-        if self.label_order is not None:
-            object.__setattr__(self, "label_order", tuple(self.label_order))
+        for name in ("label_order", "data_label_order"):
+            if getattr(self, name) is not None:
+                object.__setattr__(self, name, tuple(getattr(self, name)))
         if self.candidates_from not in get_args(CandidatesFrom):
             names = ", ".join(get_args(CandidatesFrom))
             raise ValueError(f"expected candidates_from to be one of {names}, got {self.candidates_from!r}")
@@ -124,6 +132,10 @@ class AttackSnliConfig:
             raise ValueError(f"expected decoding to be one of {', '.join(get_args(Decoding))}, got {self.decoding!r}")
         if self.decoder is not None and self.decoder not in DECODERS:
             raise ValueError(f"expected decoder to be one of {', '.join(sorted(DECODERS))}, got {self.decoder!r}")
+        for name in ("filter_precision", "target_precision"):
+            if getattr(self, name) not in get_args(Precision):
+                known = ", ".join(get_args(Precision))
+                raise ValueError(f"expected {name} to be one of {known}, got {getattr(self, name)!r}")
         if self.generation not in get_args(Generation):
             raise ValueError(
                 f"expected generation to be one of {', '.join(get_args(Generation))}, got {self.generation!r}"
@@ -142,7 +154,14 @@ class AttackSnliConfig:
 
     def attack_config(self) -> AttackConfig:
         """Return the part of the options that the attack loop reads."""
-        return AttackConfig(self.max_queries, self.num_candidates, self.eps, self.max_edits, self.seed)
+        return AttackConfig(
+            max_queries=self.max_queries,
+            num_candidates=self.num_candidates,
+            eps=self.eps,
+            max_edits=self.max_edits,
+            seed=self.seed,
+            num_return_sequences=self.num_return_sequences,
+        )
 
     def codes_config(self, num_particles: int) -> ManifoldConfig:
         """Return how codes are moved and decoded, given the adversary's number of particles."""
