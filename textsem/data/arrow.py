@@ -43,7 +43,8 @@ def open_dataset(dataset: Any, *, source: str, split: str | None) -> RowStream:
 
 
 def _unreadable(path: Path, error: Exception) -> str:
-    return f"expected a parquet file that is whole, got {str(path)!r}: {error}; write or fetch it again"
+    reason = " ".join(str(error).split())
+    return f"expected a parquet file that is whole, got {str(path)!r}: {reason}; write or fetch it again"
 
 
 def _class_names(schema: Any, known: Sequence[str]) -> dict[str, tuple[str, ...]]:
@@ -72,8 +73,13 @@ def _parquet_rows(path: Path, columns: Sequence[str]) -> Iterator[Row]:
 
 
 def _dataset_rows(dataset: Any, columns: Sequence[str], source: str) -> Iterator[Row]:
+    import pyarrow
+
     batches = dataset.select_columns(list(columns)).with_format("arrow").iter(batch_size=BATCH_ROWS)
-    yield from _rows((dict(zip(batch.column_names, batch.columns, strict=True)) for batch in batches), source)
+    try:
+        yield from _rows((dict(zip(batch.column_names, batch.columns, strict=True)) for batch in batches), source)
+    except (pyarrow.ArrowException, OSError) as error:
+        raise ValueError(f"expected whole files in {source!r}, got {error}; save or fetch them again") from error
 
 
 def _rows(batches: Iterable[Mapping[str, Any]], where: str) -> Iterator[Row]:

@@ -1,7 +1,6 @@
 """Which data a name stands for, and no name: what a variable names, SNLI, or the demo pairs."""
 
 import os
-from pathlib import Path
 
 from textsem.data.demo import read_demo
 from textsem.data.hub import SNLI, DataUnavailableError, read_snli
@@ -30,7 +29,7 @@ def open_source(source: str | None, split: str) -> tuple[RowSource, str | None]:
         return open_rows(source, split), None
     named = os.environ.get(DATA_VARIABLE)
     if named:
-        if not Path(named).expanduser().exists():
+        if not os.path.exists(os.path.expanduser(named)):
             raise ValueError(f"expected an existing file or folder in {DATA_VARIABLE}, got {named!r}")
         try:
             return open_rows(named, split), None

@@ -144,7 +144,7 @@ def split_fields(text: str, delimiter: str, more: Callable[[], str | None]) -> l
                     pieces.append(text[at:])
                     line = more()
                     if line is None:
-                        raise ValueError(f"a quotation mark at character {opened} that is never closed: close it")
+                        raise ValueError(_open_quote(opened))
                     text, at = line, 0
                 elif text.startswith('""', end):
                     pieces.append(text[at : end + 1])
@@ -155,10 +155,7 @@ def split_fields(text: str, delimiter: str, more: Callable[[], str | None]) -> l
             fields.append("".join(pieces))
             end += 1
             if not text.startswith(delimiter, end) and text[end : end + 2] not in ("", "\n", "\r", "\r\n"):
-                raise ValueError(
-                    f"text behind the quotation mark that closes the one at character {opened}: double the quotation "
-                    "marks inside a field"
-                )
+                raise ValueError(_open_quote(opened))
         else:
             end = text.find(delimiter, at)
             fields.append(_cut(text[at:]) if end < 0 else text[at:end])
@@ -167,6 +164,10 @@ def split_fields(text: str, delimiter: str, more: Callable[[], str | None]) -> l
         if not text.startswith(delimiter, end):
             return fields
         at = end + 1
+
+
+def _open_quote(place: int) -> str:
+    return f"a quotation mark at character {place} that no other closes at the end of a field: close or double it"
 
 
 def _cut(text: str) -> str:

@@ -34,7 +34,7 @@ def open_jsonl(path: Path, *, source: str, split: str | None) -> RowStream:
         if sound == HEAD_ROWS:
             break
     if not sound:
-        got = "an empty file" if first_problem is None else f"none; the first trouble: {first_problem}"
+        got = "an empty file" if first_problem is None else f"none that can be read; the first: {first_problem}"
         raise ValueError(f"expected one JSON object a line in {str(path)!r}, got {got}")
     return RowStream(source, split, tuple(names), {}, partial(_rows, path))
 

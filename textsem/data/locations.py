@@ -1,5 +1,6 @@
 """Where data lies: a file, a folder of splits, a saved data set, a hub id."""
 
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -42,7 +43,7 @@ def open_rows(source: str, split: str) -> RowSource:
         ValueError: If there is no such source or split, if it cannot be read, or if a folder holds several data sets
             with that split.
     """
-    path = Path(source).expanduser()
+    path = Path(os.path.expanduser(source))
     try:
         if path.is_file():
             return open_file(path, source=source, split=None)
@@ -95,7 +96,13 @@ def _contains(parts: Sequence[str], wanted: Sequence[str]) -> bool:
 def _open_saved(folder: Path, *, source: str, split: str) -> RowSource:
     from datasets import DatasetDict, load_from_disk
 
-    saved = load_from_disk(str(folder))
+    try:
+        saved = load_from_disk(str(folder))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:  # whatever its broken files bring about
+        raise ValueError(
+            f"expected a folder as datasets.save_to_disk writes it, got {source!r}: {type(error).__name__}: {error}; "
+            "save it again"
+        ) from error
     if isinstance(saved, DatasetDict):
         named = {canonical_split(str(name)): name for name in saved}
         if canonical_split(split) not in named:
@@ -107,10 +114,12 @@ def _open_saved(folder: Path, *, source: str, split: str) -> RowSource:
 
 def _open_hub(source: str, split: str) -> RowSource:
     from datasets import load_dataset
+    from datasets.exceptions import DatasetsError
 
     try:
         dataset = load_dataset(source, split=canonical_split(split))
-    except (OSError, ValueError) as error:  # no network, no such data set, no such split
+    # No network, no such data set, no such split, files that do not fit, a data set that is a program.
+    except (OSError, ValueError, RuntimeError, DatasetsError) as error:
         raise ValueError(
             f"expected split {split!r} of {source!r}, through datasets, got {type(error).__name__}: {error}; "
             "a file or a folder of splits can be given instead"

@@ -43,6 +43,8 @@ class NliData:
 
     def chunks(self, size: int) -> Iterator[PairChunk]:
         """Yield all pairs from the first on, ``size`` at a time, at last perhaps fewer."""
+        if size < 1:
+            raise ValueError(f"expected chunks of at least one pair, got {size}")
         for start in range(0, len(self), size):
             part = slice(start, start + size)
             problems = {i - start: self.problems[i] for i in range(*part.indices(len(self))) if i in self.problems}

@@ -122,7 +122,9 @@ class NliStream:
                 "rename them in the data, or where they are numbers from 0 say what they mean with label_order "
                 "(--label-order)"
             )
-        got = f"{dropped} unlabelled rows" + (f" and none that can be read: {unread}" if unread else "")
+        got = f"{dropped} unlabelled rows" if dropped else "no rows"
+        if unread is not None:
+            got = f"{got} and others that cannot be read; the first: {unread}"
         raise ValueError(f"expected at least one labelled pair in {self.source!r}, got {got}")
 
 
