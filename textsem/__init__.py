@@ -10,18 +10,39 @@ if TYPE_CHECKING:
     from textsem.data.nli import load_nli
     from textsem.model import TextAdversary
     from textsem.outputs import AttackResult
+    from textsem.pipelines import NliAttackPipeline, pipeline, register
+    from textsem.protocols import TargetError
     from textsem.targets.loading import load_target
+    from textsem.transformers_model import NliAttackConfig, NliAttackModel
 
-__all__ = ["AttackResult", "TextAdversary", "__version__", "load_nli", "load_target"]
+__all__ = [
+    "AttackResult",
+    "NliAttackConfig",
+    "NliAttackModel",
+    "NliAttackPipeline",
+    "TargetError",
+    "TextAdversary",
+    "__version__",
+    "load_nli",
+    "load_target",
+    "pipeline",
+    "register",
+]
 
 __version__ = "0.1.0"
 
 # Public name -> module that defines it.  A type checker reads the block above; a test holds the two together.
 _MODULES: dict[str, str] = {
     "AttackResult": "textsem.outputs",
+    "NliAttackConfig": "textsem.transformers_model",
+    "NliAttackModel": "textsem.transformers_model",
+    "NliAttackPipeline": "textsem.pipelines",
+    "TargetError": "textsem.protocols",
     "TextAdversary": "textsem.model",
     "load_nli": "textsem.data.nli",
     "load_target": "textsem.targets.loading",
+    "pipeline": "textsem.pipelines",
+    "register": "textsem.pipelines",
 }
 
 
