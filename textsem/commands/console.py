@@ -10,6 +10,7 @@ __all__ = ["COMMANDS", "main"]
 COMMANDS = {
     "attack": Choice("textsem.commands.attack", "attack a classifier of premise-hypothesis pairs"),
     "train": Choice("textsem.commands.train", "train an adversary, or what it needs"),
+    "info": Choice("textsem.commands.info", "tell versions, devices and models, or what a folder holds"),
 }
 
 

@@ -1,6 +1,7 @@
 """How every command ends: an exit code, and where something went wrong one line on standard error."""
 
 import errno
+import io
 import os
 import signal
 import sys
@@ -33,6 +34,8 @@ def end(work: Callable[[], int], *, output: str | Path | None = None, kept: str 
         kept: What an interruption or a full disk leaves, and how to go on.
     """
     try:
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(errors="backslashreplace")  # names of files and text of users may be anything
         with _terminated_like_interrupted():
             code = work()
             sys.stdout.flush()
