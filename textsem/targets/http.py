@@ -10,7 +10,8 @@ from torch import Tensor
 
 from textsem.protocols import TargetError
 from textsem.targets.answers import ClassOrder, read_rows
-from textsem.targets.http_endpoint import EndpointError, HttpConfig, JsonEndpoint
+from textsem.targets.http_endpoint import HttpConfig, JsonEndpoint
+from textsem.targets.http_refusals import EndpointError
 
 __all__ = ["HttpTarget"]
 

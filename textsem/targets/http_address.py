@@ -18,6 +18,7 @@ def check_url(url: str) -> SplitResult:
     try:
         parts = urlsplit(url)
         _ = parts.port
+        (parts.hostname or "").encode("idna")
     except ValueError as error:
         raise ValueError(f"expected an address of HTTP, got {shown_url(url)}: {error}") from error
     if parts.scheme not in ("http", "https") or not parts.hostname:

@@ -10,23 +10,19 @@ import ssl
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+from functools import cached_property
 from typing import Any
 from urllib.parse import SplitResult, urljoin
 
-from textsem.protocols import TargetError
-from textsem.targets.http_address import check_url, is_local, origin, public_url, shown_url
+from textsem.targets.http_address import check_url, is_local, origin, public_url
 from textsem.targets.http_exchange import AnswerTooLargeError, Deadline, Reply, exchange
+from textsem.targets.http_refusals import EndpointError, TransientError, excerpt, refusal
 
-__all__ = ["EndpointError", "HttpConfig", "JsonEndpoint"]
+__all__ = ["HttpConfig", "JsonEndpoint"]
 
 logger = logging.getLogger(__name__)
 
 _MAX_REDIRECTS = 3
-_MAX_EXCERPT_LENGTH = 200
-_TRANSIENT = (408, 429)  # and 5xx
-_ABOUT_THE_ROWS = (400, 413, 422)
 
 
 @dataclass(frozen=True)
@@ -63,35 +59,17 @@ class HttpConfig:
                 raise ValueError(f"expected {name} >= 0 and finite, got {getattr(self, name)}")
 
 
-class EndpointError(TargetError):
-    """A request that got no answer.
-
-    Args:
-        message: What was tried, what came, what may mend it.
-        may_be_the_rows: Whether what was asked could be the cause, rather than the endpoint.
-    """
-
-    def __init__(self, message: str, *, may_be_the_rows: bool = False) -> None:
-        super().__init__(message)
-        self.may_be_the_rows = may_be_the_rows
-
-
-class _TransientError(Exception):
-    """An attempt that another one may mend."""
-
-    def __init__(self, message: str, *, status: int | None = None, retry_after: float = 0.0) -> None:
-        super().__init__(message)
-        self.status = status
-        self.retry_after = retry_after
-
-
 class JsonEndpoint:
     """Send JSON by POST, and again where that may help.
 
     Args:
-        url: http or https; what stands after its question mark is sent, and told to nobody else.
+        url: http or https.
         config: Time-outs, retries, the token's variable.
         sleep: Waits between attempts.
+
+    Attributes:
+        name: The address as it may be told: without what stands after its question mark.
+        times_sent: How often a body has left, redirects followed included.
 
     Raises:
         ValueError: If the URL is not one of HTTP, has credentials, or would carry the token unencrypted.
@@ -103,7 +81,6 @@ class JsonEndpoint:
         self.config = config
         self.times_sent = 0
         self._sleep = sleep
-        self._tls = ssl.create_default_context()
         self._token()
 
     def post(self, payload: Mapping[str, Any], *, max_attempts: int | None = None) -> Any:
@@ -117,7 +94,7 @@ class JsonEndpoint:
         for attempt in range(1, attempts + 1):
             try:
                 return self._parsed(self._attempt(body))
-            except _TransientError as error:
+            except TransientError as error:
                 failure = error
             if attempt < attempts:
                 delay = self._delay(attempt, failure.retry_after)
@@ -146,7 +123,7 @@ class JsonEndpoint:
                 continue
             if 200 <= reply.status < 300:
                 return reply
-            raise self._refusal(reply)
+            raise refusal(reply, endpoint=self.name, token=self._token(), token_variable=self.config.token_variable)
         raise EndpointError(f"expected an answer from {self.name}, got more than {_MAX_REDIRECTS} redirects")
 
     def _exchange(self, url: SplitResult, body: bytes, deadline: Deadline) -> Reply:
@@ -163,7 +140,7 @@ class JsonEndpoint:
                 connect_seconds=self.config.connect_seconds,
                 read_seconds=self.config.read_seconds,
                 max_bytes=self.config.max_answer_bytes,
-                tls=self._tls,
+                tls=self._tls if url.scheme == "https" else None,
                 before_sending=self._count,
             )
         except AnswerTooLargeError as error:
@@ -175,7 +152,12 @@ class JsonEndpoint:
                 "the environment variable SSL_CERT_FILE can name a file of certificates to trust"
             ) from error
         except (OSError, http.client.HTTPException) as error:
-            raise _TransientError(f"{error}" or type(error).__name__) from error
+            raise TransientError(f"{error}" or type(error).__name__) from error
+
+    @cached_property
+    def _tls(self) -> ssl.SSLContext:
+        """Whom to trust; reading that takes a while."""
+        return ssl.create_default_context()
 
     def _count(self) -> None:
         self.times_sent += 1
@@ -207,51 +189,11 @@ class JsonEndpoint:
             raise EndpointError(f"expected {self.name} to stay encrypted, got a redirect to {public_url(other)}")
         return other
 
-    def _refusal(self, reply: Reply) -> Exception:
-        """Return what to raise for an answer that is none."""
-        status, excerpt = reply.status, self._excerpt(reply.content)
-        came = f"status {status} {http.client.responses.get(status, '')}".rstrip() + (f": {excerpt}" if excerpt else "")
-        if status in _TRANSIENT or status >= 500:
-            return _TransientError(came, status=status, retry_after=_seconds(reply.retry_after))
-        mend = "see that the address is the one that takes the pairs by POST"
-        if status in (401, 403):
-            name = self.config.token_variable
-            mend = (
-                f"the token in {name} was not accepted" if self._token() else f"set {name} to a token that it accepts"
-            )
-        elif 300 <= status < 400 and reply.location:
-            mend = f"give the address to which it redirects, {shown_url(reply.location)}"
-        return EndpointError(
-            f"expected an answer from {self.name}, got {came}; {mend}", may_be_the_rows=status in _ABOUT_THE_ROWS
-        )
-
-    def _excerpt(self, content: bytes) -> str:
-        """Return the beginning of a server's words on one line, without our token in it."""
-        text = content.decode("utf-8", errors="replace")
-        token = self._token()
-        if token:
-            text = re.sub(re.escape(token[:8]) + "[!-~]*", "***", text)  # the text may end within the token
-        return "".join(c if c.isprintable() else " " for c in text[:_MAX_EXCERPT_LENGTH]).strip()
-
     def _parsed(self, reply: Reply) -> Any:
         try:
             return json.loads(reply.content)
         except (ValueError, RecursionError) as error:
-            excerpt = self._excerpt(reply.content)
+            came = excerpt(reply.content, self._token())
             raise EndpointError(
-                f"expected JSON from {self.name}, got {excerpt!r} ({type(error).__name__}: {error})"
+                f"expected JSON from {self.name}, got {came!r} ({type(error).__name__}: {error})"
             ) from error
-
-
-def _seconds(retry_after: str | None) -> float:
-    """Return the seconds of a Retry-After header: a number or a date; 0 where it is neither."""
-    if retry_after is None:
-        return 0.0
-    if re.fullmatch(r"\d{1,9}", retry_after.strip()):
-        return float(retry_after)
-    try:
-        date = parsedate_to_datetime(retry_after)
-    except ValueError:
-        return 0.0
-    date = date if date.tzinfo else date.replace(tzinfo=UTC)
-    return max(0.0, (date - datetime.now(UTC)).total_seconds())

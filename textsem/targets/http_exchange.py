@@ -73,7 +73,7 @@ def exchange(
     connect_seconds: float,
     read_seconds: float,
     max_bytes: int,
-    tls: ssl.SSLContext,
+    tls: ssl.SSLContext | None,
     before_sending: Callable[[], None],
 ) -> Reply:
     """POST a body and return the answer, whatever its status.
@@ -86,7 +86,7 @@ def exchange(
         connect_seconds: Longest wait for each address of the host, and for TLS.
         read_seconds: Longest silence while sending and reading.
         max_bytes: Longest answer.
-        tls: Whom to trust.
+        tls: Whom to trust; needed for https alone.
         before_sending: Called once when the connection stands and the body is about to leave.
 
     Raises:
