@@ -8,6 +8,7 @@ import torch
 from tests.builders import LATENT, TINY_CONFIG
 from textsem.latent.configuration import LearnerConfig
 from textsem.model import TextAdversary
+from textsem.processes import Processes
 from textsem.protocols import Access
 from textsem.targets.attention import AttentionConfig
 from textsem.targets.loading import build_word_level_target
@@ -16,9 +17,10 @@ from textsem.targets.word_level import WordLevelTarget
 from textsem.text.vocabulary import Vocabulary
 from textsem.training.adversary import AdversaryRun
 from textsem.training.adversary_config import AdversaryTrainingConfig
-from textsem.training.adversary_parts import build_adversary
+from textsem.training.adversary_parts import Parts, build_adversary
 from textsem.training.attacker import Attacker
 
+ALONE = Processes()
 NETWORK = AttentionConfig(embedding_dim=6, hidden_dim=8, num_layers=1, classifier_dim=8)
 WORDS = ("a", "dog", "cat", "horse", "bird", "sleeps", "eats", "runs", "in", "the", "park", "house", ".", "no")
 # Theta and Theta' have equally many weights, as Eq. 4 needs.
@@ -74,13 +76,23 @@ def word_level(seed: int = 0) -> WordLevelTarget:
         return build_word_level_target(NETWORK, Vocabulary(WORDS))
 
 
-def build_attacker(model: TextAdversary, config: AdversaryTrainingConfig, access: Access = "score") -> Attacker:
+def build_attacker(
+    model: TextAdversary, config: AdversaryTrainingConfig, access: Access = "score", processes: Processes = ALONE
+) -> Attacker:
     target = word_level(seed=1).eval().requires_grad_(False)
-    return Attacker(MeteredTarget(target, access=access), model, word_level(seed=2), config)
+    return Attacker(MeteredTarget(target, access=access), model, word_level(seed=2), config, processes=processes)
 
 
-def build_run(folder: Path, config: AdversaryTrainingConfig = CONFIG, access: Access = "score") -> AdversaryRun:
+def build_run(
+    folder: Path,
+    config: AdversaryTrainingConfig = CONFIG,
+    access: Access = "score",
+    *,
+    processes: Processes = ALONE,
+    decoder: str | None = None,
+) -> AdversaryRun:
     """Build everything afresh."""
     shape = replace(SHAPE, num_particles=config.learner.num_particles)
-    model = build_adversary(SENTENCES, shape, config)
-    return AdversaryRun(model, SENTENCES, PAIRS, config, folder, attacker=build_attacker(model, config, access))
+    model = build_adversary(SENTENCES, shape, config, Parts(decoder=decoder))
+    attacker = build_attacker(model, config, access, processes)
+    return AdversaryRun(model, SENTENCES, PAIRS, config, folder, attacker=attacker, processes=processes)

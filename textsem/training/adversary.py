@@ -16,17 +16,20 @@ from textsem.latent.learner import Learner, train_batch
 from textsem.latent.problem import Phase
 from textsem.latent.state import state_from_tensors, state_to_tensors
 from textsem.model import TextAdversary
+from textsem.processes import Processes
 from textsem.text.vocabulary import PAD_ID, START_ID
 from textsem.training.adversary_config import AdversaryTrainingConfig
 from textsem.training.adversary_data import batch_rows, digest, encode_fitting
 from textsem.training.attacker import Attacker
 from textsem.training.checkpoint import load_training_state, save_training_state
 from textsem.training.labelled_pairs import LabelledPairs
+from textsem.training.parallel import batch_share, is_anywhere
 from textsem.training.target_report import write_metrics
 from textsem.training.text_problem import CandidateWords, TextBatch, TextProblem, all_words, sample_words
 
 __all__ = ["AdversaryRun", "train_adversary"]
 
+ALONE = Processes()
 _LOGGER = logging.getLogger(__name__)
 NEGATIVE_POWER = 0.5  # flattens word frequencies for the sampled softmax: rare words must be told apart too
 FINAL_RATE = 0.05  # share of the learning rate that the cosine ends on
@@ -54,9 +57,12 @@ class AdversaryRun:
         folder: Where states and metrics are saved.
         attacker: Target, surrogate and Eq. 6; None where the third stage has no steps.
         identity: Plain types that must be the same again when the run is resumed, such as the target's name.
+        processes: Those that train the same model, each on its own rows of every batch; their number is free to
+            change when the run is resumed.
 
     Raises:
-        ValueError: If no sentence or no hypothesis is short enough, or the third stage has nobody to attack.
+        ValueError: If no sentence or no hypothesis is short enough, the third stage has nobody to attack, or a batch
+            has fewer rows than there are processes.
     """
 
     def __init__(
@@ -69,6 +75,7 @@ class AdversaryRun:
         *,
         attacker: Attacker | None,
         identity: Mapping[str, Any] | None = None,
+        processes: Processes = ALONE,
     ) -> None:
         if config.adversarial_steps and attacker is None:
             raise ValueError(f"expected an attacker for {config.adversarial_steps} adversarial_steps, got None")
@@ -78,6 +85,10 @@ class AdversaryRun:
         self.ids = encode_fitting(sentences, vocabulary=vocabulary, max_length=max_length)[1]
         self.pair_rows, self.pair_ids = encode_fitting(pairs.hypotheses, vocabulary=vocabulary, max_length=max_length)
         self.pairs = pairs
+        smallest = min(len(self.ids), len(self.pair_ids), config.batch_size, config.pair_batch_size)
+        if smallest < processes.count:
+            raise ValueError(f"expected a row of every batch for each of {processes.count} processes, got {smallest}")
+        self.processes, self.share = processes, batch_share(processes)
         self.settings = {
             "config": asdict(config),
             "model": asdict(model.config),
@@ -87,7 +98,7 @@ class AdversaryRun:
         }
         self.generator = torch.Generator().manual_seed(config.seed + 1)
         parts = (model.particle_mlp, model.recognition, model.particle_mlp_adv, model.recognition_adv)
-        self.learner = Learner(config.learner, *parts)
+        self.learner = Learner(config.learner, *parts, share=self.share)
         counts = torch.bincount(self.ids.flatten(), minlength=model.vocabulary.size).float() ** NEGATIVE_POWER
         counts[[PAD_ID, START_ID]] = 0.0
         self.frequencies = counts / counts.sum()
@@ -112,7 +123,14 @@ class AdversaryRun:
     def train(self, *, checkpoint_every: int, max_minutes: float | None = None) -> bool:
         """Go on to the end (True), or until time is up (False)."""
         progress, started = self.progress, time.monotonic() - self.progress.seconds
-        with tqdm(total=self.num_steps, initial=progress.step, desc="adversary", unit="batch", mininterval=5.0) as bar:
+        with tqdm(
+            total=self.num_steps,
+            initial=progress.step,
+            desc="adversary",
+            unit="batch",
+            mininterval=5.0,
+            disable=not self.processes.is_main,
+        ) as bar:
             while progress.step < self.num_steps:
                 losses = self.step(progress.step)
                 progress.step += 1
@@ -125,9 +143,10 @@ class AdversaryRun:
                 is_due = progress.step % checkpoint_every == 0 or progress.step == self.num_steps
                 if is_due:
                     self._log()
-                if is_due or (max_minutes is not None and progress.seconds > 60 * max_minutes):
+                is_late = max_minutes is not None and is_anywhere(progress.seconds > 60 * max_minutes, self.processes)
+                if is_due or is_late:
                     self.save()
-                if max_minutes is not None and progress.seconds > 60 * max_minutes:
+                if is_late:
                     return False
         return True
 
@@ -142,8 +161,9 @@ class AdversaryRun:
             learner = replace(learner, config=replace(learner.config, num_inner_updates=1))
         if phase == "adversarial" and self.attacker is not None:
             self.attacker.before_batch(self.pairs)
+        own = batch.own(self.share)
         self.state, losses = train_batch(
-            learner, problem, self.optimizer, self.state, batch, phase=phase, generator=self.generator
+            learner, problem, self.optimizer, self.state, own, phase=phase, generator=self.generator
         )
         values = {name: value.item() for name, value in losses.items()}
         if phase == "adversarial" and self.attacker is not None:
@@ -189,6 +209,7 @@ class AdversaryRun:
             # The attack, too, reads the words as they are: moved codes speak along the whole hypothesis.
             word_dropout=self.config.word_dropout if phase == "reconstruction" else 0.0,
             generator=self.generator,
+            share=self.share,
         )
 
     def _add(self, losses: Mapping[str, float]) -> None:
@@ -204,10 +225,11 @@ class AdversaryRun:
         means = {name: round(total / progress.counts[name], 5) for name, total in progress.sums.items()}
         progress.metrics.append({**line, **means})
         progress.sums, progress.counts = {}, {}
-        _LOGGER.info("%s", progress.metrics[-1])
+        if self.processes.is_main:
+            _LOGGER.info("%s", progress.metrics[-1])
 
     def save(self) -> None:
-        """Write the state that ``resume`` reads, and ``metrics.jsonl``."""
+        """Write the state that ``resume`` reads, and ``metrics.jsonl``: the main process does, but all have to come."""
         extra: dict[str, Any] = {"settings": self.settings, "progress": asdict(self.progress)}
         extra["learner"] = state_to_tensors(self.state)
         modules: dict[str, torch.nn.Module] = {"model": self.model}
@@ -215,6 +237,8 @@ class AdversaryRun:
         generators = {"run": self.generator}
         if self.attacker is not None:
             extra["attacker"] = self.attacker.state(modules, optimizers, generators)
+        if not self.processes.is_main:
+            return
         save_training_state(self.folder, modules, optimizers, generators, extra)
         write_metrics(self.folder, self.progress.metrics)
 
@@ -270,7 +294,7 @@ def train_adversary(
         if is_resumed:
             run.resume()
         is_finished = run.train(checkpoint_every=checkpoint_every, max_minutes=max_minutes)
-    if not is_finished:
+    if not is_finished and run.processes.is_main:
         _LOGGER.warning("time is up after %d of %d batches", run.progress.step, run.num_steps)
     run.fill_bank()
     return run.model.eval()

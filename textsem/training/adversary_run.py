@@ -13,6 +13,7 @@ from textsem.data.nli import NliData, load_nli
 from textsem.data.sentences import comparable, load_sentences
 from textsem.latent.configuration import LearnerConfig
 from textsem.model import TextAdversary
+from textsem.processes import Processes
 from textsem.protocols import Access
 from textsem.targets.attention import AttentionConfig
 from textsem.targets.loading import build_word_level_target, load_target
@@ -96,6 +97,8 @@ def run_adversary_job(job: AdversaryJob) -> Path:
         FloatingPointError: If a loss is not finite.
     """
     _check_start(job)
+    processes = Processes.current()
+    job = replace(job, device=processes.place(job.device))
     config = job.training_config()
     held_out = [load_nli(source, split="test", label_order=job.label_order) for source in job.held_out]
     pairs = load_nli(job.data, split=job.split, limit=job.limit, label_order=job.label_order)
@@ -103,13 +106,26 @@ def run_adversary_job(job: AdversaryJob) -> Path:
     sources = [job.data or pairs.identity.source, *job.sentences]
     sentences = load_sentences(sources, split=job.split, held_out=held_out).sentences
     model = _model(job, sentences, config).to(job.device)
-    attacker = _attacker(job, model, pairs, config) if config.adversarial_steps else None
+    attacker = _attacker(job, model, pairs, config, processes) if config.adversarial_steps else None
     identity: dict[str, Any] = {"target": job.target, "keeper": job.keeper, "access": job.access} if attacker else {}
     identity |= {"start_from": job.start_from, "fresh_particles": job.fresh_particles}
     identity |= _given({"arae": job.arae, "language_model": job.language_model})
-    run = AdversaryRun(model, sentences, pairs, config, job.output, attacker=attacker, identity=identity)
+    run = AdversaryRun(
+        model, sentences, pairs, config, job.output, attacker=attacker, identity=identity, processes=processes
+    )
     train_adversary(run, is_resumed=job.resume, checkpoint_every=job.checkpoint_every, max_minutes=job.max_minutes)
-    model.save_pretrained(job.output)
+    figures = _figures(run, attacker)
+    if processes.is_main:
+        _write(job, run, pairs, sources, figures)
+    processes.wait()
+    return job.output
+
+
+def _write(
+    job: AdversaryJob, run: AdversaryRun, pairs: NliData, sources: Sequence[str], figures: dict[str, Any]
+) -> None:
+    """Save the model, its metrics, its curve and its card."""
+    run.model.save_pretrained(job.output)
     write_metrics(job.output, run.progress.metrics)
     write_adversary_curve(job.output, run.progress.metrics)
     write_adversary_card(
@@ -123,10 +139,9 @@ def run_adversary_job(job: AdversaryJob) -> Path:
             "sources": [file_name(source) for source in sources],
             "held_out": [file_name(source) for source in job.held_out],
         },
-        settings=asdict(config),
-        figures=_figures(run, attacker),
+        settings=asdict(run.config),
+        figures=figures,
     )
-    return job.output
 
 
 def _check_start(job: AdversaryJob) -> None:
@@ -174,14 +189,16 @@ def _model(job: AdversaryJob, sentences: Sequence[str], config: AdversaryTrainin
     return model
 
 
-def _attacker(job: AdversaryJob, model: TextAdversary, pairs: NliData, config: AdversaryTrainingConfig) -> Attacker:
+def _attacker(
+    job: AdversaryJob, model: TextAdversary, pairs: NliData, config: AdversaryTrainingConfig, processes: Processes
+) -> Attacker:
     target = MeteredTarget(load_target(job.target, device=job.device, label_order=job.label_order), access=job.access)
     counts = Counter(word for text in (*pairs.premises, *pairs.hypotheses) for word in tokenize(text).words)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed + 3)
         network = build_word_level_target(SURROGATE, Vocabulary.from_counts(counts, config.max_words))
     keeper = None if job.keeper is None else load_target(job.keeper, device=job.device)
-    return Attacker(target, model, network.to(job.device), config, keeper)
+    return Attacker(target, model, network.to(job.device), config, keeper, processes=processes)
 
 
 def _figures(run: AdversaryRun, attacker: Attacker | None) -> dict[str, Any]:
@@ -189,5 +206,7 @@ def _figures(run: AdversaryRun, attacker: Attacker | None) -> dict[str, Any]:
     if run.progress.metrics:
         figures["last_losses"] = json.dumps(run.progress.metrics[-1])
     if attacker is not None:
-        figures["rows_sent_to_the_target_in_training"] = attacker.target.counts["training"].rows_sent
+        figures["rows_sent_to_the_target_in_training"] = attacker.counts()["training"]["rows_sent"]
+    if run.processes.count > 1:
+        figures["processes"] = run.processes.count
     return figures

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from textsem.latent.posterior import sample_mixture
 from textsem.model import TextAdversary
+from textsem.processes import Processes
 from textsem.protocols import Target
 from textsem.targets.metering import MeteredTarget
 from textsem.targets.word_level import WordLevelTarget
@@ -16,6 +17,8 @@ from textsem.training.surrogate import AnswerBuffer, EvolutionTerm, GradientTerm
 from textsem.training.text_problem import AdversarialTerm, DecodedText, TextBatch, TextProblem
 
 __all__ = ["Attacker"]
+
+ALONE = Processes()
 
 
 class Attacker:
@@ -28,6 +31,7 @@ class Attacker:
         config: Settings.
         keeper: A classifier other than the target that has to keep the label: where it follows x', the surrogate learns
             that nothing was gained, so that E' looks for what changes the target's mind alone.  None for any flip.
+        processes: Those that train; each asks about its own rows, and all learn from all answers.
 
     Raises:
         ValueError: If the target's own gradient is wanted without gradient access.
@@ -40,6 +44,8 @@ class Attacker:
         network: WordLevelTarget,
         config: AdversaryTrainingConfig,
         keeper: Target | None = None,
+        *,
+        processes: Processes = ALONE,
     ) -> None:
         if keeper is not None and config.adversarial_gradient != "surrogate":
             raise ValueError(f"expected a surrogate beside a keeper, got gradient {config.adversarial_gradient!r}")
@@ -48,7 +54,7 @@ class Attacker:
                 "expected gradient access, which is for word-level targets in the same process, "
                 f"got {target.access} access to {type(target.target).__name__}"
             )
-        self.target, self.config, self.keeper = target, config, keeper
+        self.target, self.config, self.keeper, self.processes = target, config, keeper, processes
         self.generator = torch.Generator().manual_seed(config.seed + 2)
         self.surrogate = Surrogate(
             network,
@@ -56,6 +62,7 @@ class Attacker:
             learning_rate=config.surrogate_rate,
             batch_size=config.pair_batch_size,
             generator=self.generator,
+            processes=processes,
         )
         self.is_warm = False
         self._term = self._make_term(model, network)
@@ -93,10 +100,21 @@ class Attacker:
     def after_batch(
         self, model: TextAdversary, batch: TextBatch, problem: TextProblem, generator: torch.Generator
     ) -> dict[str, float]:
-        """Ask the target about x and x' of this batch and take distillation steps; return what was seen."""
-        hypotheses, clean = self._perturbed(model, batch, problem, generator), decoded_texts(model, batch.ids)
+        """Ask the target about x and x' of this batch and take distillation steps; return what was seen.
+
+        Args:
+            model: The adversary.
+            batch: All rows; of several processes, each asks about its own.
+            problem: What the batch was trained with.
+            generator: Draws particles.
+        """
+        share, own, B = problem.share, batch.own(problem.share), len(batch.ids)
+        x_adv = share.all_rows(self._perturbed(model, own, problem, generator), B)
+        hypotheses, clean = decoded_texts(model, x_adv), decoded_texts(model, batch.ids)
+        own_clean, own_adv = ([texts[i] for i in share.own_rows(torch.arange(B))] for texts in (clean, hypotheses))
         with self.target.counting("training"):
-            answers = self.target.predict([*batch.premises, *batch.premises], [*clean, *hypotheses])
+            asked = self.target.predict([*own.premises, *own.premises], [*own_clean, *own_adv])
+        answers = torch.cat([share.all_rows(part, B) for part in torch.split(asked, len(own.ids))])
         predicted = answers.argmax(dim=-1)
         labels = gold_labels(batch).cpu()
         was_right = predicted[: len(clean)] == labels
@@ -106,7 +124,7 @@ class Attacker:
             "changed": sum(a != b for a, b in zip(clean, hypotheses, strict=True)) / len(clean),
         }
         if self.keeper is not None:
-            kept = self.keeper.predict(batch.premises, hypotheses).argmax(dim=-1) == labels
+            kept = share.all_rows(self.keeper.predict(own.premises, own_adv).argmax(dim=-1), B) == labels
             is_gained = torch.cat([torch.ones_like(kept), kept])
             gold = nn.functional.one_hot(torch.cat([labels, labels]), answers.shape[1]).to(answers)
             answers = torch.where(is_gained[:, None], answers, gold)
@@ -120,12 +138,14 @@ class Attacker:
     @torch.no_grad()
     def _perturbed(
         self, model: TextAdversary, batch: TextBatch, problem: TextProblem, generator: torch.Generator
-    ) -> list[str]:
+    ) -> Tensor:
+        """Return words of x' for own rows, [own rows, length]; the particles of Eq. 3 are drawn for the whole batch."""
         theta, theta_adv = model.draw_particles(self.config.learner.num_particles, generator)
         features = problem.features(batch)
-        codes = model.perturb(model.codes(features, theta), features, theta_adv, batch.labels)
+        own = model.perturb(model.codes(features, theta), features, theta_adv, batch.labels)
+        codes = problem.share.all_rows(own, problem.share.num_rows(len(batch.ids)), dim=1)
         z_adv = sample_mixture(codes, generator=generator)[0]
-        return decoded_texts(model, problem.hard_words(problem.decode(z_adv)))
+        return problem.hard_words(problem.decode(problem.share.own_rows(z_adv)))
 
     def state(
         self,
@@ -133,15 +153,26 @@ class Attacker:
         optimizers: dict[str, torch.optim.Optimizer],
         generators: dict[str, torch.Generator],
     ) -> dict[str, Any]:
-        """Add what has a state to the three dicts, and return the rest as plain types."""
+        """Add what has a state to the three dicts, and return the rest as plain types; every process has to ask."""
         modules["surrogate"] = self.surrogate.network
         optimizers["surrogate"] = self.surrogate.optimizer
         generators["attacker"] = self.generator
-        counts = {phase: count.to_dict() for phase, count in self.target.counts.items()}
-        return {"buffer": self.surrogate.buffer.state(), "is_warm": self.is_warm, "counts": counts}
+        return {"buffer": self.surrogate.buffer.state(), "is_warm": self.is_warm, "counts": self.counts()}
+
+    def counts(self) -> dict[str, dict[str, int]]:
+        """Return what all processes asked of the target, by phase; every process has to ask.
+
+        A row that several of them sent counts for each: it is a query wherever it comes from.
+        """
+        return {phase: self._added_up(count.to_dict()) for phase, count in self.target.counts.items()}
+
+    def _added_up(self, counts: dict[str, int]) -> dict[str, int]:
+        totals = self.processes.sum(torch.tensor(list(counts.values())))
+        return dict(zip(counts, totals.tolist(), strict=True))
 
     def restore(self, state: dict[str, Any]) -> None:
         """Take over the plain types from ``state``; the rest was restored in place."""
         self.surrogate.buffer.restore(state["buffer"])
         self.is_warm = state["is_warm"]
-        self.target.restore_counts(state["counts"])
+        if self.processes.is_main:  # sums, which the other processes add to from nought
+            self.target.restore_counts(state["counts"])

@@ -9,10 +9,14 @@ from torch import Tensor
 
 from textsem.latent.objective import FOOLING_LOSSES, FoolingLoss, distillation_loss, evolution_gradient, inject_gradient
 from textsem.model import TextAdversary
+from textsem.processes import Processes
 from textsem.protocols import GradientTarget, Target
 from textsem.targets.word_level import WordLevelTarget, pad_ids
 from textsem.text.batches import words_until_end
+from textsem.training.parallel import add_up_gradients
 from textsem.training.text_problem import DecodedText, TextBatch, TextProblem
+
+ALONE = Processes()
 
 __all__ = ["AnswerBuffer", "EvolutionTerm", "GradientTerm", "Surrogate", "decoded_texts", "gold_labels"]
 
@@ -122,7 +126,12 @@ class EvolutionTerm:
         codes = outputs.codes
         value = asked(codes.detach()[None])[0]
         gradient = evolution_gradient(
-            asked, codes.detach(), num_pairs=self.num_pairs, sigma=self.sigma, generator=self.generator
+            asked,
+            codes.detach(),
+            num_pairs=self.num_pairs,
+            sigma=self.sigma,
+            generator=self.generator,
+            share=problem.share,
         )
         return inject_gradient(codes, gradient, value=value)
 
@@ -130,12 +139,16 @@ class EvolutionTerm:
 class Surrogate:
     """Distil a word-level model from the target's answers, online.
 
+    Several processes take the same steps on the same rows, since the model is small and its dropout is drawn for a
+    whole batch; they share the mean of their gradients, so that the weights are the same bytes in all.
+
     Args:
         network: The model; trained in place.
         buffer: Answers so far.
         learning_rate: Of Adam.
         batch_size: Rows a step.
         generator: Draws rows.
+        processes: That do the same.
     """
 
     def __init__(
@@ -146,11 +159,12 @@ class Surrogate:
         learning_rate: float,
         batch_size: int,
         generator: torch.Generator,
+        processes: Processes = ALONE,
     ) -> None:
         # Frozen and without dropout wherever it is not being fitted, also in a run that is resumed.
         self.network = network.eval().requires_grad_(False)
         self.buffer = buffer
-        self.batch_size, self.generator = batch_size, generator
+        self.batch_size, self.generator, self.processes = batch_size, generator, processes
         self.optimizer = torch.optim.Adam(network.parameters(), lr=learning_rate, fused=True)
 
     def step(self) -> float:
@@ -165,13 +179,14 @@ class Surrogate:
         encoded = [self.network.encode(sentences) for sentences in (premises, hypotheses)]
         device = self.network.device
         premise_ids, hypothesis_ids = (pad_ids(rows, max(map(len, rows))).to(device) for rows in encoded)
-        loss = distillation_loss(self.network(premise_ids, hypothesis_ids), answers.to(device))
+        loss = distillation_loss(self.network(premise_ids, hypothesis_ids), answers.to(device)) / self.processes.count
         self.optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
+        value = add_up_gradients(self.network.parameters(), loss, self.processes)
         self.optimizer.step()
         self.network.eval()
         self.network.requires_grad_(False)
-        return loss.item()
+        return value
 
 
 def gold_labels(batch: TextBatch) -> Tensor:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from textsem.latent.objective import l2
+from textsem.latent.sharing import WHOLE_BATCH, BatchShare
 from textsem.model import TextAdversary
 from textsem.text.batches import drop_words, words_until_end
 from textsem.text.vocabulary import END_ID, PAD_ID, START_ID
@@ -53,6 +54,12 @@ class TextBatch:
     ids: Tensor
     premises: Sequence[str] = ()
     labels: Tensor | None = None
+
+    def own(self, share: BatchShare) -> "TextBatch":
+        """Return this process's rows."""
+        rows = share.own_rows(torch.arange(len(self.ids))).tolist()
+        premises = [self.premises[i] for i in rows] if self.premises else ()
+        return TextBatch(self.ids[rows], premises, None if self.labels is None else self.labels[rows])
 
 
 class DecodedText:
@@ -134,6 +141,7 @@ class TextProblem:
         word_dropout: Share of the words before a position that its decoder does not see (Bowman et al. 2016, Sec.
             3.1).
         generator: Draws which.
+        share: The rows of a batch that this process works on.
     """
 
     def __init__(
@@ -146,6 +154,7 @@ class TextProblem:
         precision: Literal["float32", "bfloat16"] = "float32",
         word_dropout: float = 0.0,
         generator: torch.Generator | None = None,
+        share: BatchShare = WHOLE_BATCH,
     ) -> None:
         if not 0 <= word_dropout < 1:
             raise ValueError(f"expected word_dropout from 0 to below 1, got {word_dropout}")
@@ -158,6 +167,7 @@ class TextProblem:
         self.is_mixed = precision == "bfloat16"
         self.word_dropout = word_dropout
         self.generator = generator
+        self.share = share
 
     def parameter_groups(self) -> Mapping[str, Sequence[nn.Parameter]]:
         """Return encoder parameters as "extractor"; decoder, logit scale and embeddings as "decoder"."""
@@ -196,8 +206,11 @@ class TextProblem:
         They are computed once: a problem has one batch.
         """
         if outputs.known_vectors is None:
-            if self.model.decoder.is_autoregressive and self.generator is not None:
-                ids = drop_words(ids, rate=self.word_dropout, generator=self.generator)
+            if self.model.decoder.is_autoregressive and self.generator is not None and self.word_dropout:
+                # Drawn for the whole batch, as one process would.
+                whole = self.share.all_rows(ids, self.share.num_rows(len(ids)))
+                whole = drop_words(whole, rate=self.word_dropout, generator=self.generator)
+                ids = self.share.own_rows(whole)
             with self._autocast():
                 outputs.known_vectors = self.model.position_vectors(outputs.codes, ids).float()
         return outputs.known_vectors

@@ -1,0 +1,46 @@
+"""What the loops of training do alike on several processes: share rows, add up gradients, agree on when to stop."""
+
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor, nn
+
+from textsem.latent.sharing import WHOLE_BATCH, BatchShare, PartOfBatch
+from textsem.processes import Processes
+
+__all__ = ["add_up_gradients", "batch_share", "is_anywhere"]
+
+
+def batch_share(processes: Processes) -> BatchShare:
+    """Return the rows of a batch that this process works on, as the learner takes them."""
+    if processes.count == 1:
+        return WHOLE_BATCH
+    return PartOfBatch(processes.rank, processes.count, processes.sum)
+
+
+def is_anywhere(is_here: bool, processes: Processes) -> bool:
+    """Return in every process whether a thing is so in any of them."""
+    return int(processes.sum(torch.tensor(int(is_here)))) > 0
+
+
+def add_up_gradients(parameters: Iterable[nn.Parameter], loss: Tensor, processes: Processes) -> float:
+    """Replace the gradients by their sums over the processes, and return the sum of the losses; one message.
+
+    Each process brings its own rows' part of a mean over the whole batch, so that the sums are that mean's gradient
+    and value, the same bytes everywhere.  A parameter that no process has a gradient of keeps none.
+
+    Args:
+        parameters: In the same order in every process.
+        loss: This process's part, a scalar.
+        processes: All of them.
+    """
+    if processes.count == 1:
+        return loss.item()
+    every = [parameter for parameter in parameters if parameter.requires_grad]
+    gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in every]
+    is_used = torch.tensor([p.grad is not None for p in every], dtype=loss.dtype, device=loss.device)
+    parts = [loss.detach().reshape(1), is_used, *(gradient.flatten() for gradient in gradients)]
+    total, num_using, *sums = torch.split(processes.sum(torch.cat(parts)), [part.numel() for part in parts])
+    for parameter, gradient, num in zip(every, sums, num_using.tolist(), strict=True):
+        parameter.grad = gradient.view_as(parameter).to(parameter) if num else None
+    return total.item()
