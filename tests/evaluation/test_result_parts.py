@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from textsem.evaluation.result_lines import to_line
-from textsem.evaluation.result_parts import PartLines, merge_parts
+from textsem.evaluation.result_parts import PartLines, merge_parts, num_distinct
 from textsem.outputs import AttackResult
 
 
@@ -52,6 +52,7 @@ def test_merged_parts_are_the_file_of_one_process(
 ) -> None:
     folder = tmp_path_factory.mktemp("parts")
     parts = [part(folder, str(k), [i for i, of in enumerate(owners) if k in of]) for k in range(4)]
+    assert num_distinct([PartLines(path) for path in parts]) == len(owners)
     merge_parts(parts, parts[0])
     assert parts[0].read_bytes() == content(range(len(owners)))
 

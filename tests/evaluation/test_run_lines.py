@@ -1,6 +1,7 @@
 """Runs of one process and of several: the same bytes, whatever was cut off, continued by however many."""
 
 import itertools
+import json
 import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -96,16 +97,21 @@ def attack(lines: RunLines, *, seen: list[int] | None = None, last: int | None =
 def run(folder: Path, count: int = 1, *, resume: bool = False, last: Sequence[int | None] = ()) -> list[int]:
     """Run with so many processes, each killed after a chunk; return the starts of the chunks that were attacked."""
     seen: list[int] = []
+    added: list[int] = []
+    lines = [line for path in folder.glob("results*") for line in path.read_bytes().splitlines(keepends=True)]
+    there = {json.loads(line)["index"] for line in lines if line.endswith(b"\n")} if resume else set()
     ends = [*last, *[None] * (count - len(last))]
 
     def one(processes: Processes, wait: Callable[[], object]) -> None:
         with open_run(folder, SETTINGS, resume=resume, processes=processes, wait=wait) as lines:
             attack(lines, seen=seen, last=ends[processes.rank])
             assert lines.finish() == RESULTS
+            added.append(lines.num_added)
 
     raised = as_processes(count, one)
     assert all(isinstance(error, Killed) for error in raised), raised
     assert bool(raised) == bool(last)
+    assert set(added) == (set() if last else {NUM_PAIRS - len(there)})
     return sorted(seen)
 
 

@@ -6,13 +6,14 @@ from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from heapq import merge
+from itertools import groupby
 from pathlib import Path
 
 from textsem.evaluation.result_lines import from_line
 from textsem.evaluation.whole_files import told_where
 from textsem.outputs import AttackResult
 
-__all__ = ["PartLines", "merge_parts"]
+__all__ = ["PartLines", "merge_parts", "num_distinct"]
 
 
 class PartLines:
@@ -51,6 +52,11 @@ class PartLines:
             file.seek(self._offsets[first])
             lines = file.read(self._offsets[last] - self._offsets[first]).splitlines(keepends=True)
         return [from_line(line, number, self.path) for number, line in enumerate(lines, start=first)]
+
+
+def num_distinct(parts: Sequence[PartLines]) -> int:
+    """Return how many pairs have a line in any of the parts."""
+    return sum(1 for _ in groupby(merge(*(part._indices for part in parts))))
 
 
 def merge_parts(paths: Sequence[Path], to: Path) -> None:

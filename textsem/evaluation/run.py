@@ -20,7 +20,7 @@ from textsem.evaluation.report import write_report
 from textsem.evaluation.results import RESULTS_NAME, SUMMARY_NAME
 from textsem.evaluation.run_config import NOT_BINDING, AttackSnliConfig
 from textsem.evaluation.run_facts import RunFacts, write_summary
-from textsem.evaluation.run_lines import open_run
+from textsem.evaluation.run_lines import RunLines, open_run
 from textsem.evaluation.whole_files import check_writable
 from textsem.outputs import AttackResult
 from textsem.processes import Processes
@@ -77,7 +77,7 @@ def attack_snli(config: AttackSnliConfig, *, show_progress: bool = False) -> dic
         results = lines.finish()
     if not processes.is_main:
         return {}
-    return _conclude(config, data, loaded, jury, results, statistics)
+    return _conclude(config, data, loaded, jury, lines, results, statistics)
 
 
 def _settings(config: AttackSnliConfig, data: NliStream, loaded: LoadedAttack) -> dict[str, Any]:
@@ -106,6 +106,7 @@ def _conclude(
     data: NliStream,
     loaded: LoadedAttack,
     jury: Jury | None,
+    lines: RunLines,
     results: Sequence[AttackResult],
     statistics: RunStatistics,
 ) -> dict[str, Any]:
@@ -113,15 +114,16 @@ def _conclude(
     folder = Path(config.output)
     judgements, validity = judge_lines(folder, results, jury) if jury else (None, None)
     measured = _measured(config, loaded, results)
-    notice = data.notice
+    notice, seconds = data.notice, statistics.seconds + lines.seconds_waited
     facts = RunFacts(
         settings=asdict(config),
         seed=config.seed,
         data={**asdict(data.identity), "dropped_unlabelled": data.dropped_unlabelled},
         model=loaded.identity,
         rows_sent=sum(r.queries + (r.prediction is not None) for r in results),
-        seconds=statistics.seconds,
-        pairs_per_second=statistics.pairs / statistics.seconds if statistics.seconds else 0.0,
+        seconds=seconds,
+        pairs_per_second=lines.num_added / seconds if seconds else 0.0,
+        num_processes=lines.processes.count,
         latent_noise=asdict(measured.noise) if measured else None,
         notice=notice,
     )

@@ -15,7 +15,7 @@ from typing import Any
 
 from textsem.attacks.chunk import PairChunk
 from textsem.evaluation.result_lines import ResultLines, read_results, to_line
-from textsem.evaluation.result_parts import PartLines, merge_parts
+from textsem.evaluation.result_parts import PartLines, merge_parts, num_distinct
 from textsem.evaluation.results import PART_PATTERN, RESULTS_NAME, begin_run, continue_run
 from textsem.evaluation.whole_files import LineFile, write_whole
 from textsem.outputs import AttackResult
@@ -31,6 +31,9 @@ LONGEST_WAIT = timedelta(hours=12)
 class RunLines:
     """The lines of a run, seen from one process; implements ``ResultSink``.  Use as a context manager.
 
+    When it is finished, ``num_added`` are the lines that all processes have written since it was opened, and
+    ``seconds_waited`` the time that this process has waited for the others at the end.
+
     Args:
         folder: Of the run, made ready by the main process.
         processes: Which process this is.
@@ -39,9 +42,10 @@ class RunLines:
 
     def __init__(self, folder: Path, processes: Processes, wait: Callable[[], object]) -> None:
         self.processes, self.wait = processes, wait
-        self.seconds_waited = 0.0
+        self.seconds_waited, self.num_added = 0.0, 0
         self._path = folder / RESULTS_NAME
         self._files = [PartLines(path) for path in _written(folder)]
+        self._num_there = num_distinct(self._files)
         has_parts = any(file.path != self._path for file in self._files)
         self._own = self._path if processes.count == 1 and not has_parts else _new_part(folder, processes.rank)
         self._open: LineFile | None = None
@@ -127,6 +131,7 @@ class RunLines:
         results = read_results(self._path)
         if len(results) != self._num_pairs:
             raise ValueError(f"expected {self._num_pairs} lines, one a pair, got {len(results)} in {self._path}")
+        self.num_added = len(results) - self._num_there
         return results
 
     def close(self) -> None:

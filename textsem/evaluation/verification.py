@@ -33,7 +33,7 @@ __all__ = [
 ]
 
 NOISE_TOLERANCE = 1e-4  # relative: float32 spectral norms
-FROM_CLOCK = {"seconds", "pairs_per_second", "this_process", "versions"}
+FROM_CLOCK = {"seconds", "pairs_per_second", "num_processes", "this_process", "versions"}
 DESCRIPTIVE = {"settings", "seed", "notice", "data", "model"}
 
 
