@@ -1,19 +1,14 @@
-import json
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
-from tests.targets.fakes import SMALL_CONFIGS, build_word_level
+from tests.targets.fakes import SMALL_CONFIGS, build_word_level, save_tiny_bert
+from textsem.targets.http import HttpTarget
 from textsem.targets.hugging_face import HuggingFaceTarget
-from textsem.targets.loading import (
-    ARCHITECTURES,
-    load_target,
-    load_word_level_target,
-    save_word_level_target,
-)
+from textsem.targets.loading import ARCHITECTURES, load_target, save_word_level_target
 from textsem.targets.word_level import WordLevelTarget
+from textsem.text.labels import TWO_CLASS_NAMES
 
 PREMISES, HYPOTHESES = ["a man is sleeping", "two people"], ["a dog", "the woman is outside ."]
 
@@ -41,48 +36,6 @@ def test_loaded_target_is_frozen_and_in_evaluation_mode(saved: tuple[WordLevelTa
     assert not any(parameter.requires_grad for parameter in loaded.parameters())
 
 
-def test_folder_holds_three_files_and_no_leftovers(saved: tuple[WordLevelTarget, Path]) -> None:
-    assert {path.name for path in saved[1].iterdir()} == {"config.json", "model.safetensors", "vocabulary.json"}
-
-
-@pytest.mark.parametrize("architecture", sorted(ARCHITECTURES))
-def test_half_precision_rounds_weights_and_halves_the_file(architecture: str, tmp_path: Path) -> None:
-    target, config = build_word_level(architecture), SMALL_CONFIGS[architecture]
-    save_word_level_target(target, config, tmp_path / "full")
-    save_word_level_target(target, config, tmp_path / "half", half_precision=True)
-    loaded = load_word_level_target(tmp_path / "half")
-    for name, value in loaded.state_dict().items():
-        assert torch.equal(value, target.state_dict()[name].half().float()), name
-    full, half = ((tmp_path / name / "model.safetensors").stat().st_size for name in ("full", "half"))
-    num_weights = sum(parameter.numel() for parameter in target.parameters())
-    assert full - half == pytest.approx(2 * num_weights, abs=64)
-
-
-def test_weights_that_do_not_fit_are_refused(saved: tuple[WordLevelTarget, Path]) -> None:
-    config = json.loads((saved[1] / "config.json").read_text())
-    config["network"]["embedding_dim"] += 1
-    (saved[1] / "config.json").write_text(json.dumps(config))
-    with pytest.raises(ValueError, match=r"expected weights .* that fit its config"):
-        load_target(str(saved[1]))
-
-
-def test_other_labels_and_architectures_are_refused(saved: tuple[WordLevelTarget, Path]) -> None:
-    path = saved[1] / "config.json"
-    config = json.loads(path.read_text())
-    path.write_text(json.dumps(config | {"label_names": ["neutral", "entailment", "contradiction"]}))
-    with pytest.raises(ValueError, match="expected labels"):
-        load_target(str(saved[1]))
-    path.write_text(json.dumps(config | {"architecture": "transformer"}))
-    with pytest.raises(ValueError, match="attention, paper, got 'transformer'"):
-        load_target(str(saved[1]))
-
-
-def test_missing_file_is_named(saved: tuple[WordLevelTarget, Path]) -> None:
-    (saved[1] / "vocabulary.json").unlink()
-    with pytest.raises(ValueError, match=r"vocabulary\.json is missing"):
-        load_target(str(saved[1]))
-
-
 def test_config_that_is_no_json_is_refused(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text("{")
     with pytest.raises(ValueError, match="expected JSON"):
@@ -105,8 +58,27 @@ def test_word_level_target_in_half_precision_is_refused(saved: tuple[WordLevelTa
         load_target(str(saved[1]), dtype="bfloat16")
 
 
-def test_config_survives_its_file(tmp_path: Path) -> None:
-    config = replace(SMALL_CONFIGS["paper"], dropout=0.37)
-    target = build_word_level("paper")
-    save_word_level_target(target, config, tmp_path)
-    assert load_word_level_target(tmp_path).network.config == config
+@pytest.mark.parametrize("scheme", ["http", "HTTP"])
+def test_address_is_asked_over_http(addresses: dict[int, str], scheme: str) -> None:
+    target = load_target(addresses[3].replace("http", scheme), batch_size=7, label_order=["e", "n", "c"])
+    assert isinstance(target, HttpTarget)
+    assert target.batch_size == 7
+    assert target.predict(PREMISES, HYPOTHESES).shape == (2, 3)
+    assert load_target(addresses[2]).label_names == TWO_CLASS_NAMES
+
+
+def test_two_names_reach_what_they_are_for(two_class_bert_folder: Path, tmp_path: Path) -> None:
+    assert load_target(str(two_class_bert_folder)).label_names == TWO_CLASS_NAMES
+    numbered = save_tiny_bert(tmp_path, names=("LABEL_0", "LABEL_1"))
+    target = load_target(str(numbered), label_order=["not_entailment", "entailment"])
+    assert target.label_names == TWO_CLASS_NAMES
+
+
+def test_endpoint_in_half_precision_is_refused(addresses: dict[int, str]) -> None:
+    with pytest.raises(ValueError, match="expected dtype float32 for an endpoint"):
+        load_target(addresses[3], dtype="float16")
+
+
+def test_address_that_is_no_good_is_refused_without_being_asked() -> None:
+    with pytest.raises(ValueError, match="expected an address"):
+        load_target("https://user:secret@host/classify")
