@@ -2,9 +2,10 @@ from pathlib import Path
 
 import datasets
 import pytest
+from datasets.exceptions import DatasetGenerationError
 
 from textsem.data.locations import open_rows
-from textsem.data.nli import DATA_VARIABLE, load_nli
+from textsem.data.nli import load_nli
 
 
 def write(path: Path, hypothesis: str) -> None:
@@ -106,20 +107,28 @@ def test_hub_id_that_cannot_be_read_says_why() -> None:
         load_nli("someone/pairs")
 
 
-def test_environment_variable_names_the_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write(tmp_path / "test.csv", "default")
-    for place in (tmp_path, tmp_path / "test.csv"):
-        monkeypatch.setenv(DATA_VARIABLE, str(place))
-        data = load_nli(None)
-        assert (data.hypotheses, data.identity.source, data.notice) == (("default",), str(place), None)
-    write(tmp_path / "other.csv", "named")
-    assert load_nli(str(tmp_path / "other.csv")).hypotheses == ("named",)
+@pytest.mark.parametrize("source", ["~nobody-of-this-name/a.csv", "a\0b", "x" * 5000, "x" * 300 + "/a.csv"])
+def test_name_that_no_file_can_have_is_an_error(source: str) -> None:
+    with pytest.raises(ValueError, match=r"^expected (an existing file|data that can be read)"):
+        open_rows(source, "test")
 
 
-def test_wrong_environment_variable_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(DATA_VARIABLE, "stanfordnlp/snli")
-    with pytest.raises(ValueError, match="existing file or folder in TEXTSEM_DATA"):
-        load_nli(None)
-    monkeypatch.setenv(DATA_VARIABLE, str(tmp_path))
-    with pytest.raises(ValueError, match=r"no data files .*TEXTSEM_DATA"):
-        load_nli(None)
+def test_folder_without_permission_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: Path) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "iterdir", refuse)
+    with pytest.raises(ValueError, match=r"data that can be read, got .*: Permission denied; check its permissions"):
+        open_rows(str(tmp_path), "test")
+
+
+@pytest.mark.parametrize(
+    "error", [RuntimeError("a program"), DatasetGenerationError("rows that do not fit"), FileNotFoundError("nothing")]
+)
+def test_whatever_ails_a_hub_id_is_said(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    def load_dataset(name: str, *, split: str) -> None:
+        raise error
+
+    monkeypatch.setattr(datasets, "load_dataset", load_dataset)
+    with pytest.raises(ValueError, match=f"split 'test' of 'someone/pairs', .*{error}; a file or a folder"):
+        open_rows("someone/pairs", "test")

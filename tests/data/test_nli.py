@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from textsem.data.nli import NliData, load_nli, nli_from_table
+from textsem.data.stream import NliStream
 from textsem.data.table import Table
 
 
@@ -98,6 +99,41 @@ def test_rows_without_a_sentence_are_kept_and_marked(tmp_path: Path) -> None:
     assert "text as hypothesis in row 3" in data.problems[2]
     assert "got 7: " in data.problems[2]
     assert (data.premises[1], data.hypotheses[2]) == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.jsonl", '{"premise": ', r"JSON object on line 3 of .*a\.jsonl"),
+        ("a.jsonl", '["A", "B", "neutral"]', r"JSON object on line 3 of .*a\.jsonl"),
+        ("a.csv", "A, b.,C.,neutral", "expected 3 fields on line 3 of .*, got 4"),
+        ("a.csv", '"A.,B.,neutral', "well-formed fields on line 3"),
+        ("a.csv", b"caf\xe9,B.,neutral", "0xE9 at position 4, which is no UTF-8 text"),
+        ("a.csv", "A.,B.,maybe", r"row 2 \(line 3\) of .*got 'maybe'"),
+        ("a.csv", "A.,B.,not_entailment", "got not_entailment for pair 2: data of two classes can be attacked, but"),
+    ],
+)
+def test_nothing_is_learnt_from_a_row_without_one_of_the_three_labels(
+    tmp_path: Path, name: str, content: str | bytes, message: str
+) -> None:
+    good = b'{"premise": "A.", "hypothesis": "B.", "label": "e"}\n' if name == "a.jsonl" else b"A.,B.,e\n"
+    head = b"\n" if name == "a.jsonl" else b"premise,hypothesis,label\n"
+    bad = content if isinstance(content, bytes) else content.encode()
+    (tmp_path / name).write_bytes(head + good + bad + b"\n" + good)
+    with pytest.raises(ValueError, match=message):
+        load_nli(str(tmp_path / name))
+
+
+@pytest.mark.parametrize("size", [1, 2, 4, 5, 9])
+def test_chunks_are_those_of_a_stream(size: int) -> None:
+    rows = table(["e", "n", "-", "c", "e", "n"])
+    columns = {**rows.columns, "hypothesis": ["x", " ", "x", "x", None, "x"]}
+    rows = dataclasses.replace(rows, columns=columns)
+    chunks = list(nli_from_table(rows).chunks(size))
+    assert chunks == list(NliStream(rows).chunks(size))
+    assert [chunk.start + i for chunk in chunks for i in chunk.problems] == [1, 3]
+    with pytest.raises(ValueError, match="at least one pair"):
+        list(nli_from_table(rows).chunks(0))
 
 
 def test_only_unlabelled_rows_is_an_error() -> None:

@@ -45,6 +45,12 @@ def test_held_out_sentences_are_dropped_whatever_their_case_and_punctuation(pair
     assert data.dropped_held_out == 2
 
 
+def test_row_that_cannot_be_read_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text('{"premise": "A."}\n{"premise"\n')
+    with pytest.raises(ValueError, match=r"expected a JSON object on line 2 of .*a\.jsonl"):
+        load_sentences([str(tmp_path / "a.jsonl")])
+
+
 def test_roles_choose_the_columns(pairs: str, captions: str) -> None:
     assert load_sentences([pairs], roles=["hypothesis"]).sentences == ("An animal moves.", "A CAT, perhaps,  sleeps")
     with pytest.raises(ValueError, match=r"one of the columns hypothesis, sentence2 in .*, got image, caption"):

@@ -1,121 +1,36 @@
-import json
-from pathlib import Path
-
-import datasets
 import pytest
 
-from textsem.data.nli import NliData, load_nli
-from textsem.data.table import column_of
-
-ROWS = [
-    ("A dog, wet, runs.", 'The dog is "wet".', "entailment"),
-    ('"Stop sign here.', "It is Sunday.", "neutral"),
-    ("Zoë sleeps.", "Zoë is awake.", "contradiction"),
-]
-SNLI_COLUMNS = ("gold_label", "sentence1_parse", "sentence1", "sentence2", "label1")
+from textsem.data.table import RowSource, RowStream, Table, column_of, join_rows, known_columns
 
 
-def snli_row(premise: str, hypothesis: str, label: str) -> dict[str, str]:
-    return dict(zip(SNLI_COLUMNS, (label, "( ... )", premise, hypothesis, "neutral"), strict=True))
-
-
-def write_jsonl(path: Path) -> None:
-    lines = [json.dumps(dict(zip(("premise", "hypothesis", "label"), row, strict=True))) for row in ROWS]
-    path.write_text("\n\n".join(lines) + "\n", encoding="utf-8")
-
-
-def write_snli_jsonl(path: Path) -> None:
-    path.write_text("".join(json.dumps(snli_row(*row)) + "\n" for row in ROWS), encoding="utf-8")
-
-
-def write_csv(path: Path) -> None:
-    frame = datasets.Dataset.from_list([{"Premise": p, "Hypothesis": h, "Label": y} for p, h, y in ROWS]).to_pandas()
-    frame.to_csv(path, index=False)
-
-
-def write_tsv(path: Path) -> None:
-    frame = datasets.Dataset.from_list([{"premise": p, "hypothesis": h, "label": y} for p, h, y in ROWS]).to_pandas()
-    frame.to_csv(path, index=False, sep="\t")
-
-
-def write_snli_txt(path: Path) -> None:
-    lines = ["\t".join(SNLI_COLUMNS), *("\t".join(snli_row(*row).values()) for row in ROWS)]
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
-
-
-def write_parquet(path: Path) -> None:
-    names = ["neutral", "contradiction", "entailment"]  # not the package's order
-    features = datasets.Features(
-        premise=datasets.Value("string"), hypothesis=datasets.Value("string"), label=datasets.ClassLabel(names=names)
-    )
-    rows = {"premise": [], "hypothesis": [], "label": []}  # type: dict[str, list[object]]
-    for premise, hypothesis, label in ROWS:
-        rows["premise"].append(premise)
-        rows["hypothesis"].append(hypothesis)
-        rows["label"].append(names.index(label))
-    datasets.Dataset.from_dict(rows, features=features).to_parquet(path)
-
-
-@pytest.mark.parametrize(
-    ("name", "write"),
-    [
-        ("a.jsonl", write_jsonl),
-        ("snli_1.0_test.jsonl", write_snli_jsonl),
-        ("a.csv", write_csv),
-        ("a.tsv", write_tsv),
-        ("snli_1.0_test.txt", write_snli_txt),
-        ("original.tsv", write_snli_txt),
-        ("a.parquet", write_parquet),
-    ],
-)
-def test_every_format_gives_the_same_pairs(tmp_path: Path, name: str, write) -> None:  # type: ignore[no-untyped-def]
-    write(tmp_path / name)
-    data: NliData = load_nli(str(tmp_path / name))
-    assert list(zip(data.premises, data.hypotheses, data.labels, strict=True)) == [
-        (premise, hypothesis, label) for label, (premise, hypothesis, _) in enumerate(ROWS)
-    ]
-    assert (data.problems, data.dropped_unlabelled, data.notice) == ({}, 0, None)
-    assert (data.identity.rows, data.identity.split) == (3, None)
-
-
-@pytest.mark.parametrize("line", ['{"premise": ', '["A", "B", "neutral"]'])
-def test_bad_json_line_is_named(tmp_path: Path, line: str) -> None:
-    path = tmp_path / "a.jsonl"
-    write_jsonl(path)  # three rows and two blank lines
-    path.write_text(path.read_text(encoding="utf-8") + line, encoding="utf-8")
-    with pytest.raises(ValueError, match=r"JSON object on line 6 of .*a\.jsonl"):
-        load_nli(str(path))
-
-
-def test_csv_row_with_too_many_fields_is_named(tmp_path: Path) -> None:
-    path = tmp_path / "a.csv"
-    path.write_text("premise,hypothesis,label\nA.,B.,neutral\nA, b.,C.,neutral\n")
-    with pytest.raises(ValueError, match=r"expected 3 fields on line 3 of .*, got 4"):
-        load_nli(str(path))
-
-
-def test_open_quote_is_an_error(tmp_path: Path) -> None:
-    path = tmp_path / "a.csv"
-    path.write_text('premise,hypothesis,label\n"A.,B.,neutral\n')
-    with pytest.raises(ValueError, match="well-formed fields on line 2"):
-        load_nli(str(path))
-
-
-@pytest.mark.parametrize(
-    ("name", "content", "message"),
-    [
-        ("a.csv", b"premise,hypothesis,label\n\xff\xfe,B,neutral\n", "0xFF at position 1, which is no UTF-8 text"),
-        ("a.parquet", b"premise", "expected a parquet file"),
-        ("a.xlsx", b"", "expected a file ending in .parquet"),
-    ],
-)
-def test_file_that_is_not_what_it_claims_is_an_error(tmp_path: Path, name: str, content: bytes, message: str) -> None:
-    (tmp_path / name).write_bytes(content)
-    with pytest.raises(ValueError, match=message):
-        load_nli(str(tmp_path / name))
+def table(found: tuple[str, ...], values: list[object], names: tuple[str, ...] = ()) -> Table:
+    return Table("here", None, {found[0]: values}, found, {found[0]: names} if names else {})
 
 
 def test_label_column_goes_with_the_sentence_columns() -> None:
     assert column_of(["sentence1", "sentence2", "label", "gold_label"], "label") == "gold_label"
     assert column_of(["gold_label", "label", "premise", "hypothesis"], "label") == "label"
     assert column_of(["sentence1", "sentence2", "Label"], "label") == "Label"
+
+
+def test_known_columns_are_those_that_somebody_may_read() -> None:
+    assert known_columns(["id", " Premise", "GOLD_LABEL", "caption", "parse"]) == [" Premise", "GOLD_LABEL", "caption"]
+
+
+def test_joined_shards_are_read_one_after_another_and_anew() -> None:
+    joined = join_rows([table(("premise", "x"), ["a", "b"]), table(("premise", "y"), ["c"])])
+    assert isinstance(joined, RowStream)
+    for _ in range(2):
+        assert [row.values["premise"] for row in joined.rows()] == ["a", "b", "c"]
+    assert [row.place for row in joined.rows()] == ["row 1 of 'here'", "row 2 of 'here'", "row 1 of 'here'"]
+
+
+@pytest.mark.parametrize("other", [table(("hypothesis",), ["c"]), table(("premise",), [0], ("neutral",))])
+def test_shards_of_other_columns_or_classes_are_refused(other: RowSource) -> None:
+    with pytest.raises(ValueError, match="expected columns premise in every shard of 'here', got "):
+        join_rows([table(("premise",), ["a"]), other])
+
+
+def test_one_shard_is_the_source_itself() -> None:
+    one = table(("premise",), ["a"])
+    assert join_rows([one]) is one

@@ -59,7 +59,7 @@ def _object(line: Line) -> dict[str, object]:
     if not line.text.lstrip().startswith("{"):
         raise _NoObjectError(f"{shown(line.text.strip())}: write each pair as one object on a line of its own")
     try:
-        values: dict[str, object] = _DECODER.decode(line.text)
+        values: dict[str, object] = _DECODER.decode(line.text.rstrip())
     except json.JSONDecodeError as error:
         raise _NoObjectError(f"{error.msg} at character {error.pos + 1}: mend or remove the line") from error
     except RecursionError as error:

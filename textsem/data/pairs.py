@@ -208,4 +208,9 @@ def _is_unlabelled(raw: object) -> bool:
 
 def _scalar(raw: object) -> str | None:
     """Return the text of a string or a number, None of anything else."""
-    return str(raw).strip() if isinstance(raw, str | Number) and not isinstance(raw, bool) else None
+    if isinstance(raw, bool) or not isinstance(raw, str | Number):
+        return None
+    try:
+        return str(raw).strip()
+    except ValueError:  # Python writes no integer of thousands of digits
+        return None

@@ -17,7 +17,10 @@ def shown(value: object) -> str:
     >>> shown("a cat"), len(shown("x" * 10_000_000))
     ("'a cat'", 60)
     """
-    return _REPR.repr(value)
+    try:
+        return _REPR.repr(value)
+    except ValueError:  # Python writes no integer of thousands of digits
+        return f"{type(value).__name__} too long to show"
 
 
 def listed(names: Sequence[str]) -> str:
