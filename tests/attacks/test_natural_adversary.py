@@ -17,9 +17,10 @@ from textsem.attacks.runner import RunStatistics, run_attack
 from textsem.attacks.selection import plain_form
 from textsem.attacks.shells import HybridShrinkingSearch, IterativeStochasticSearch, Shell, Shells, ShellSearch
 from textsem.outputs import AttackResult
-from textsem.protocols import CandidateRows, Constraint
+from textsem.protocols import CandidateRows, Constraint, Target
+from textsem.text.labels import GOLD_NAMES, NOT_ENTAILMENT, TWO_CLASS_NAMES, agree
 
-LENGTH, STEP, BOUNDARY = 5.0, 0.1, 0.57
+LENGTH, STEP, BOUNDARY, OUTER = 5.0, 0.1, 0.57, 0.87
 ITERATIVE = IterativeStochasticSearch(STEP, num_draws=30)
 HYBRID = HybridShrinkingSearch(STEP, num_draws=30)
 SEARCHES = pytest.mark.parametrize("search", [ITERATIVE, HYBRID], ids=["iterative", "hybrid"])
@@ -152,6 +153,58 @@ def test_hybrid_search_comes_as_close() -> None:
         assert BOUNDARY < adversarial_radius(other) <= adversarial_radius(near) + STEP
     radii = [adversarial_radius(result) for result in hybrid]
     assert sum(radii) / len(radii) < BOUNDARY + STEP / 4
+
+
+class Rings:
+    """Says neutral up to the boundary, contradiction up to the outer one, entailment beyond."""
+
+    label_names: tuple[str, ...] = LABEL_NAMES
+    answers: tuple[tuple[float, ...], ...] = ((0.1, 0.8, 0.1), (0.2, 0.1, 0.7), (0.4, 0.3, 0.3))
+
+    def predict(self, premises: Sequence[str], hypotheses: Sequence[str]) -> Tensor:
+        radii = [radius_of(text) if " to " in text else 0.0 for text in hypotheses]
+        return torch.tensor([self.answers[(radius > BOUNDARY) + (radius > OUTER)] for radius in radii])
+
+
+class TwoRings(Rings):
+    """The same, entailment or not."""
+
+    label_names = TWO_CLASS_NAMES
+    answers = ((0.1, 0.9), (0.2, 0.8), (0.6, 0.4))
+
+
+class LabelsSeen(NotBeyond):
+    def __init__(self) -> None:
+        super().__init__(math.inf)
+        self.labels: set[int] = set()
+
+    def accepts(self, rows: CandidateRows) -> Sequence[bool]:
+        self.labels |= set(rows.labels)
+        return super().accepts(rows)
+
+
+@pytest.mark.parametrize(
+    ("target", "label", "boundary"),
+    [
+        (Rings(), "neutral", BOUNDARY),
+        (Rings(), NOT_ENTAILMENT, OUTER),
+        (TwoRings(), "neutral", OUTER),
+        (TwoRings(), "contradiction", OUTER),
+        (TwoRings(), NOT_ENTAILMENT, OUTER),
+    ],
+)
+def test_flip_is_a_class_that_does_not_agree_with_the_label(target: Target, label: str, boundary: float) -> None:
+    sink, seen = ListSink(), LabelsSeen()
+    number = GOLD_NAMES.index(label)
+    data = FakeData(["p", "q"], ["Spot 0.1", "Spot 0.2"], [number] * 2)
+    run_attack(data, target, NaturalAdversary(Plane(), ITERATIVE, CONFIG, constraints=[seen]), sink)
+    for result in sink.results:
+        assert (result.status, result.label) == ("success", label)
+        assert boundary < adversarial_radius(result) <= boundary + STEP
+        assert not agree(label, result.adversarial_prediction)
+        assert result.scores is not None
+        assert list(result.scores["adversarial"]) == list(target.label_names)
+    assert seen.labels == {number}
 
 
 @SEARCHES

@@ -2,17 +2,16 @@
 
 import json
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
+from tests.attacks.fakes import FakeData
 from textsem.attacks.runner import run_attack
 from textsem.evaluation.peer_process import PeerError, PeerProcess
 from textsem.evaluation.peers import PeerAttack, PeerAttackConfig, WhileAlive, peer_command
@@ -21,22 +20,15 @@ from textsem.outputs import AttackResult
 from textsem.protocols import CandidateRows
 from textsem.targets.callable import CallableTarget
 from textsem.targets.metering import MeteredTarget
+from textsem.text.labels import GOLD_NAMES, NOT_ENTAILMENT, TWO_CLASS_NAMES
 from textsem.text.ngram import TrigramLanguageModel
 from textsem.text.vocabulary import Vocabulary
 
 SCRIPT = Path(__file__).with_name("fake_peer.py")
 
 
-@dataclass
-class Pairs:
-    premises: Sequence[str]
-    hypotheses: Sequence[str]
-    labels: Sequence[int]
-    problems: MappingProxyType[int, str] = field(default_factory=lambda: MappingProxyType({}))
-
-
-def pairs(*premises: str, hypothesis: str = "e e n n") -> Pairs:
-    return Pairs(premises, [hypothesis] * len(premises), [1] * len(premises))
+def pairs(*premises: str, hypothesis: str = "e e n n", label: str = "neutral") -> FakeData:
+    return FakeData(premises, [hypothesis] * len(premises), [GOLD_NAMES.index(label)] * len(premises))
 
 
 def by_letters(rows: list[tuple[str, str]]) -> list[list[float]]:
@@ -71,7 +63,7 @@ def target() -> MeteredTarget:
 def attack(target: MeteredTarget, tmp_path: Path) -> Callable[..., list[AttackResult]]:
     """Return a function that attacks pairs and reads the lines back."""
 
-    def run(data: Pairs, config: PeerAttackConfig | None = None, **given: Any) -> list[AttackResult]:
+    def run(data: FakeData, config: PeerAttackConfig | None = None, **given: Any) -> list[AttackResult]:
         config = config or PeerAttackConfig("pwws")
         path = tmp_path / "results.jsonl"
         num_completed = len(completed_prefix(path))
@@ -133,6 +125,49 @@ def test_constraint_is_served_with_premise_and_label(attack: Attack) -> None:
     (rows,) = constraint.seen
     assert list(rows.candidates) == ["e e n n", "e e n", "e e", "e"]
     assert (set(rows.premises), set(rows.originals), set(rows.labels)) == ({"p"}, {"e e n n"}, {1})
+
+
+def test_two_right_classes_are_one_to_the_peer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neutral leads, then contradiction, then entailment: only the last is a flip."""
+
+    def by_length(rows: list[tuple[str, str]]) -> list[list[float]]:
+        lengths = [len(text.split()) for _, text in rows]
+        return [{4: [0.3, 0.6, 0.1], 3: [0.25, 0.15, 0.6], 2: [0.3, 0.4, 0.3]}.get(n, [0.4, 0.3, 0.3]) for n in lengths]
+
+    told: list[list[float]] = []
+    target, config = CallableTarget(by_length), PeerAttackConfig("pwws")
+    with started(tmp_path, config) as process, ResultsWriter(tmp_path / "results.jsonl") as writer:
+        send = process.send
+
+        def send_and_note(message: Mapping[str, Any]) -> None:
+            told.extend(message.get("probabilities", []))
+            send(message)
+
+        monkeypatch.setattr(process, "send", send_and_note)
+        run_attack(pairs("p", label=NOT_ENTAILMENT), target, PeerAttack(process, config), writer)
+    (line,) = read_results(tmp_path / "results.jsonl")
+    assert (line.status, line.label, line.adversarial_prediction) == ("success", NOT_ENTAILMENT, "entailment")
+    assert (line.adversarial, line.queries) == ("e", 3)
+    assert (line.scores or {})["adversarial"] == {"contradiction": 0.3, "entailment": 0.4, "neutral": 0.3}
+    expected = [[1 / 3, 2 / 3], [0.25 / 0.85, 0.6 / 0.85], [3 / 7, 4 / 7], [4 / 7, 3 / 7]]
+    torch.testing.assert_close(torch.tensor(told), torch.tensor(expected))
+
+
+@pytest.mark.parametrize("label", ["neutral", "contradiction", NOT_ENTAILMENT])
+def test_target_with_two_classes_is_attacked_at_any_label(tmp_path: Path, label: str) -> None:
+    def two(rows: list[tuple[str, str]]) -> list[list[float]]:
+        return [[0.2, 0.8] if text.endswith("n") else [0.7, 0.3] for _, text in rows]
+
+    constraint = AtLeastTwoWords()
+    config = PeerAttackConfig("pwws", is_constrained=True)
+    target = CallableTarget(two, label_order=TWO_CLASS_NAMES)
+    with started(tmp_path, config) as process, ResultsWriter(tmp_path / "results.jsonl") as writer:
+        peer = PeerAttack(process, config, constraints=[constraint])
+        run_attack(pairs("p", hypothesis="e n e n", label=label), target, peer, writer)
+    (line,) = read_results(tmp_path / "results.jsonl")
+    assert (line.status, line.label, line.prediction) == ("success", label, NOT_ENTAILMENT)
+    assert (line.adversarial, line.adversarial_prediction) == ("e n e", "entailment")
+    assert {GOLD_NAMES[number] for rows in constraint.seen for number in rows.labels} == {label}
 
 
 def test_constraints_that_would_never_be_asked_are_refused(tmp_path: Path) -> None:

@@ -263,7 +263,7 @@ def test_other_target_is_named_by_digest_and_answers(run: Path, folder: Path, tm
 
 
 def test_run_of_another_package_needs_neither_adversary_nor_distance(run: Path) -> None:
-    for result in read_results(run / "results.jsonl"):
+    for result in list(read_results(run / "results.jsonl")):
         change_line(run, result.index, lambda line: line.update(distance=None))
 
     def as_peer(summary: dict[str, Any]) -> None:

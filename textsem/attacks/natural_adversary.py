@@ -19,6 +19,7 @@ from textsem.attacks.selection import plain_form
 from textsem.attacks.shells import Shell, Shells, ShellSearch, draw_in_shell
 from textsem.outputs import AttackResult
 from textsem.protocols import CandidateRows, Constraint, Target
+from textsem.text.labels import GOLD_NAMES, agreeing_classes
 from textsem.text.vocabulary import SPECIAL_WORDS
 
 __all__ = ["NaturalAdversary", "NaturalAdversaryConfig"]
@@ -58,10 +59,14 @@ class _Answer:
 
 @dataclass
 class _Pair:
-    """Where the search for one pair stands; ``answers`` by plain form, None for what a constraint refused."""
+    """Where the search for one pair stands.
+
+    ``right`` are the target's classes that agree with the gold label, any other is a flip; ``answers`` by plain form,
+    None for what a constraint refused.
+    """
 
     result: AttackResult
-    label: int
+    right: tuple[int, ...]
     code: Tensor
     generator: torch.Generator
     shells: Shells
@@ -144,7 +149,7 @@ class NaturalAdversary:
         if closed:
             raise ValueError(f"expected results with status failed, got others at {closed[:5]}")
         counts: Counter[str] = Counter()
-        pairs = [self._begin(result, target.label_names.index(result.label)) for result in results]
+        pairs = [self._begin(result, agreeing_classes(result.label, target.label_names)) for result in results]
         active = pairs
         while active:
             new = [self._draw(pair, counts) for pair in active]
@@ -159,13 +164,13 @@ class NaturalAdversary:
         counts["after_success"] += sum(pair.queries - pair.best[1].queries for pair in pairs if pair.best)
         return [_with_outcome(pair, target.label_names) for pair in pairs], counts
 
-    def _begin(self, result: AttackResult, label: int) -> _Pair:
+    def _begin(self, result: AttackResult, right: tuple[int, ...]) -> _Pair:
         code = self.space.encode([result.hypothesis])[0]
         if not bool(torch.isfinite(code).all()):
             raise ValueError("expected a finite code, got nan or inf")
         seed = pair_seed(self.config.seed, result.premise, result.hypothesis, result.label)
         shells = self.search.shells()
-        return _Pair(result, label, code, torch.Generator().manual_seed(seed), shells, next(shells))
+        return _Pair(result, right, code, torch.Generator().manual_seed(seed), shells, next(shells))
 
     def _draw(self, pair: _Pair, counts: Counter[str]) -> list[Candidate]:
         """Draw in the pair's shell, note what was drawn where, and return what is new, closest first."""
@@ -199,7 +204,7 @@ def _apply_constraint(
         [pair.result.premise for pair in owners],
         [pair.result.hypothesis for pair in owners],
         texts,
-        [pair.label for pair in owners],
+        [GOLD_NAMES.index(pair.result.label) for pair in owners],
     )
     answers = constraint.accepts(rows) if texts else []
     if len(answers) != len(texts):
@@ -223,7 +228,7 @@ def _ask(target: Target, pairs: Sequence[_Pair], asked: Sequence[Sequence[Candid
     for pair, candidates in zip(pairs, asked, strict=True):
         pair.queries += len(candidates)
     for (pair, candidate), row in zip(rows, predict_checked(target, premises, texts), strict=True):
-        is_flip = int(row.argmax()) != pair.label
+        is_flip = int(row.argmax()) not in pair.right
         pair.answers[plain_form(candidate.text)] = _Answer(candidate, row, is_flip, pair.queries)
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from textsem.evaluation.codes import measure_codes
+from textsem.evaluation.codes_of_lines import codes_of_lines
 from textsem.evaluation.control_runs import read_controls
 from textsem.evaluation.headline import headline
 from textsem.evaluation.identity import identify_model, model_folder
@@ -19,7 +19,6 @@ from textsem.evaluation.run import BUNDLED_MODEL, REPORT_NAME
 from textsem.evaluation.whole_files import write_json
 from textsem.model import TextAdversary
 from textsem.outputs import AttackResult
-from textsem.text.labels import LABEL_NAMES
 
 __all__ = ["JudgeResultsConfig", "judge_folder", "judge_folders"]
 
@@ -154,10 +153,9 @@ def _codes(summary: Mapping[str, Any], results: Sequence[AttackResult]) -> Any:
     if identify_model(written["name"], BUNDLED_MODEL)["sha256"] != written["sha256"]:
         return None
     model = TextAdversary.from_pretrained(model_folder(written["name"], BUNDLED_MODEL))
-    measured = measure_codes(
+    measured = codes_of_lines(
         model,
-        [r.hypothesis for r in results],
-        [LABEL_NAMES.index(r.label) for r in results],
+        results,
         num_particles=settings.get("num_particles") or model.config.num_particles,
         seed=settings.get("seed", 0),
     )

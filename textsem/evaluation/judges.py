@@ -49,7 +49,8 @@ class Judgement:
 
     Args:
         index: The pair's ``AttackResult.index``.
-        before: The label that each judge gives to the unchanged pair, by the judge's name.
+        before: The label that each judge gives to the unchanged pair, by the judge's name; one of the judge's own
+            labels, three or two.
         after: The same for the adversarial hypothesis; None, as all that follows, where there is no success.
         similarity: Cosine of the sentence embeddings of both hypotheses; None also without a sentence encoder.
         perplexity_ratio: Trigram perplexity of the adversarial hypothesis over the original's; None also without a
@@ -77,7 +78,7 @@ def judge_results(
     Pairs that the target had wrong are judged before as well: they tell how often the judge is right at large.
 
     Args:
-        results: Lines of a run, read back.
+        results: Lines of a run, read back; gone through once.
         judges: Classifiers that the search never saw, by name; the first one scores.
         encoder: Measures similarity; None leaves it open.
         language_model: Measures fluency; None leaves it open.
@@ -90,20 +91,24 @@ def judge_results(
     """
     if not judges:
         raise ValueError("expected at least one judge, got none")
-    flips = [r for r in results if r.status == "success"]
+    pairs, flips = [], []
+    for result in results:
+        pairs.append((result.index, result.premise, result.hypothesis))
+        if result.status == "success":
+            flips.append(result)
     originals, texts = [r.hypothesis for r in flips], [r.adversarial or "" for r in flips]
-    before = _labels(judges, [r.premise for r in results], [r.hypothesis for r in results])
+    before = _labels(judges, [premise for _, premise, _ in pairs], [hypothesis for _, _, hypothesis in pairs])
     after = _labels(judges, [r.premise for r in flips], texts)
     similarities = _similarities(encoder, originals, texts)
     ratios, unknown = _fluency(language_model, originals, texts)
     rows = {flip.index: row for row, flip in enumerate(flips)}
     judged = []
-    for own, result in zip(before, results, strict=True):
-        row = rows.get(result.index)
+    for own, (index, _, _) in zip(before, pairs, strict=True):
+        row = rows.get(index)
         if row is None:
-            judged.append(Judgement(result.index, own))
+            judged.append(Judgement(index, own))
         else:
-            judged.append(Judgement(result.index, own, after[row], similarities[row], ratios[row], unknown[row]))
+            judged.append(Judgement(index, own, after[row], similarities[row], ratios[row], unknown[row]))
     return judged
 
 

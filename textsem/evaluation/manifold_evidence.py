@@ -21,7 +21,7 @@ from textsem.evaluation.metrics import success_by_distance
 from textsem.evaluation.results import RESULTS_NAME, SUMMARY_NAME, package_versions, read_results
 from textsem.evaluation.run import BUNDLED_MODEL
 from textsem.evaluation.smoothness_sources import code_batch
-from textsem.evaluation.validity_conditions import has_measures, is_valid
+from textsem.evaluation.validity_conditions import has_measures, is_valid, was_attacked
 from textsem.latent.gram_schmidt import orthonormal_rows
 from textsem.model import TextAdversary
 from textsem.outputs import AttackResult
@@ -180,7 +180,7 @@ def success_curve(folder: Path, *, judge_name: str | None = None) -> dict[str, A
     last = 0.5 * float(np.ceil(2 * max(distances, default=1.0) + 1e-9))
     grid = [round(float(eps), 4) for eps in np.linspace(0, last, NUM_EPS)]
     curve: dict[str, Any] = {
-        "attacked": sum(r.prediction == r.label for r in results),
+        "attacked": sum(map(was_attacked, results)),
         "eps": grid,
         "rate": [rate for _, rate in success_by_distance(results, grid)],
         "valid_rate": None,

@@ -1,8 +1,10 @@
 """Every figure of a run, computed from its results lines alone, so that anyone can derive them again."""
 
 import math
+from array import array
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from statistics import NormalDist, mean, median
 from typing import Any
 
@@ -10,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from textsem.outputs import STATUSES, AttackResult
+from textsem.text.labels import GOLD_NAMES, agree
 
 __all__ = [
     "ks_statistic",
@@ -74,12 +77,13 @@ def summarise(
     distances: Sequence[float] = DISTANCES,
     confidence: float = 0.95,
 ) -> dict[str, Any]:
-    """Return every figure that follows from the results lines, as plain JSON types.
+    """Return every figure that follows from the results lines, as plain JSON types, in one pass over them.
 
+    Right is a prediction that agrees with the gold label: not_entailment agrees with neutral and with contradiction.
     ``attacked`` are all pairs that the target had right before, whatever became of them: a hypothesis that is too long
     (``unsupported``) and a row with an ``error`` count as failures in every denominator.  ``target_accuracy`` is over
     the pairs that the target was asked about.  Query figures are over attacked pairs, failures included; edits and
-    distances over successes.  An empty denominator gives None.
+    distances over successes.  An empty denominator gives None.  ``by_label`` leaves out what is no label.
 
     Args:
         results: In any order.
@@ -90,45 +94,41 @@ def summarise(
     Raises:
         ValueError: If a line contradicts itself, such as a success on a pair that the target had wrong.
     """
+    tally = _Tally()
     for result in results:
         _check(result)
-    asked = [r for r in results if r.prediction is not None]
-    attacked = [r for r in asked if r.prediction == r.label]
-    successes = [r for r in attacked if r.status == "success"]
-    counts = Counter(r.status for r in results)
-    labels = sorted({r.label for r in results})
+        tally.add(result)
+    attacked, successes = len(tally.queries), len(tally.success_queries)
     return {
-        "n": len(results),
-        "attacked": len(attacked),
-        "successes": len(successes),
-        "statuses": {status: counts[status] for status in STATUSES},
-        "target_accuracy": _share(len(attacked), len(asked)),
-        "attack_success_rate": _share(len(successes), len(attacked)),
-        "attack_success_interval": list(wilson_interval(len(successes), len(attacked), confidence)),
+        "n": sum(tally.statuses.values()),
+        "attacked": attacked,
+        "successes": successes,
+        "statuses": {status: tally.statuses[status] for status in STATUSES},
+        "target_accuracy": _share(attacked, tally.asked),
+        "attack_success_rate": _share(successes, attacked),
+        "attack_success_interval": list(wilson_interval(successes, attacked, confidence)),
         "confidence": confidence,
-        "success_rate_of_all": _share(len(successes), len(results)),
+        "success_rate_of_all": _share(successes, sum(tally.statuses.values())),
         "queries": {
-            "total": sum(r.queries for r in results),
-            "mean": mean(r.queries for r in attacked) if attacked else None,
-            "median": median(r.queries for r in attacked) if attacked else None,
-            "success_at": {str(k): rate for k, rate in success_by_queries(results, query_budgets)},
+            "total": tally.rows,
+            "mean": mean(tally.queries) if attacked else None,
+            "median": median(tally.queries) if attacked else None,
+            "success_at": {str(k): rate for k, rate in _within(tally.success_queries, query_budgets, attacked)},
         },
-        "edits": _describe([r.edits for r in successes if r.edits is not None])
-        | {
-            "distribution": {
-                str(k): v for k, v in sorted(Counter(r.edits for r in successes if r.edits is not None).items())
-            }
-        },
-        "distance": _describe([r.distance for r in successes if r.distance is not None]),
-        "success_by_distance": [{"eps": eps, "rate": rate} for eps, rate in success_by_distance(results, distances)],
-        "by_label": {label: _rates([r for r in attacked if r.label == label], confidence) for label in labels},
+        "edits": _describe(tally.edits)
+        | {"distribution": {str(k): v for k, v in sorted(Counter(tally.edits).items())}},
+        "distance": _describe(tally.distances),
+        "success_by_distance": [
+            {"eps": eps, "rate": rate} for eps, rate in _gated(tally.distances, distances, attacked)
+        ],
+        "by_label": {label: _rates(tally.by_label[label], confidence) for label in sorted(tally.by_label)},
     }
 
 
 def success_by_queries(results: Sequence[AttackResult], budgets: Sequence[int]) -> list[tuple[int, float | None]]:
     """Return for each budget the share of attacked pairs that fell within so many queries."""
-    attacked, successes = _attacked(results)
-    return [(k, _share(sum(r.queries <= k for r in successes), attacked)) for k in budgets]
+    tally = _tally(results)
+    return _within(tally.success_queries, budgets, len(tally.queries))
 
 
 def success_by_distance(
@@ -139,21 +139,71 @@ def success_by_distance(
     The gate of the search lets a candidate at the very distance eps through; here it counts likewise.  A candidate at
     distance 0 has the original's own word vectors and is no attack (METHOD, reading 20).
     """
-    attacked, successes = _attacked(results)
-    found = [r.distance for r in successes if r.distance is not None]
+    tally = _tally(results)
+    return _gated(tally.distances, distances, len(tally.queries))
+
+
+@dataclass
+class _Tally:
+    """What figures are made of, gathered in one pass over lines that may not fit into memory.
+
+    ``queries`` has a number for each attacked pair; what follows it, one for each success where there is any;
+    ``by_label`` the numbers of attacked pairs and of successes.
+    """
+
+    rows: int = 0
+    asked: int = 0
+    statuses: Counter[str] = field(default_factory=Counter)
+    queries: "array[int]" = field(default_factory=lambda: array("q"))
+    success_queries: "array[int]" = field(default_factory=lambda: array("q"))
+    edits: "array[int]" = field(default_factory=lambda: array("q"))
+    distances: "array[float]" = field(default_factory=lambda: array("d"))
+    by_label: dict[str, list[int]] = field(default_factory=dict)
+
+    def add(self, result: AttackResult) -> None:
+        """Count a line."""
+        self.statuses[result.status] += 1
+        self.rows += result.queries
+        self.asked += result.prediction is not None
+        # The label of a row that was refused may be anything, and as many as there are rows.
+        if result.prediction is None and result.label not in GOLD_NAMES:
+            return
+        of_label = self.by_label.setdefault(result.label, [0, 0])
+        if not agree(result.label, result.prediction):
+            return
+        of_label[0] += 1
+        self.queries.append(result.queries)
+        if result.status != "success":
+            return
+        of_label[1] += 1
+        self.success_queries.append(result.queries)
+        if result.edits is not None:
+            self.edits.append(result.edits)
+        if result.distance is not None:
+            self.distances.append(result.distance)
+
+
+def _tally(results: Iterable[AttackResult]) -> _Tally:
+    tally = _Tally()
+    for result in results:
+        tally.add(result)
+    return tally
+
+
+def _within(queries: Sequence[int], budgets: Sequence[int], attacked: int) -> list[tuple[int, float | None]]:
+    return [(k, _share(sum(q <= k for q in queries), attacked)) for k in budgets]
+
+
+def _gated(found: Sequence[float], distances: Sequence[float], attacked: int) -> list[tuple[float, float | None]]:
     return [(eps, _share(sum(d <= eps and eps > 0 for d in found), attacked)) for eps in distances]
-
-
-def _attacked(results: Sequence[AttackResult]) -> tuple[int, list[AttackResult]]:
-    attacked = [r for r in results if r.prediction == r.label]
-    return len(attacked), [r for r in attacked if r.status == "success"]
 
 
 def _check(result: AttackResult) -> None:
     """Refuse a line whose status does not follow from its predictions."""
-    was_right = result.prediction == result.label
+    was_right = agree(result.label, result.prediction)
     if result.status == "success":
-        has_flipped = result.adversarial is not None and result.adversarial_prediction not in (None, result.label)
+        changed = result.adversarial_prediction
+        has_flipped = result.adversarial is not None and changed is not None and not agree(result.label, changed)
         is_coherent = was_right and has_flipped
     elif result.status == "failed":
         is_coherent = was_right
@@ -168,13 +218,13 @@ def _check(result: AttackResult) -> None:
         )
 
 
-def _rates(attacked: Sequence[AttackResult], confidence: float) -> dict[str, Any]:
-    successes = sum(r.status == "success" for r in attacked)
+def _rates(counts: Sequence[int], confidence: float) -> dict[str, Any]:
+    attacked, successes = counts
     return {
-        "attacked": len(attacked),
+        "attacked": attacked,
         "successes": successes,
-        "attack_success_rate": _share(successes, len(attacked)),
-        "attack_success_interval": list(wilson_interval(successes, len(attacked), confidence)),
+        "attack_success_rate": _share(successes, attacked),
+        "attack_success_interval": list(wilson_interval(successes, attacked, confidence)),
     }
 
 

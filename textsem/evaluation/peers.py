@@ -5,6 +5,9 @@ predictions over the pipe, and this module answers from the same target that our
 every row that the peer requests for a pair, the words left out to find important ones included, except the unchanged
 pair (our first check, counted apart, is its answer) and what the peer's own package remembers and does not request
 again.  The target's memory of answers (`MeteredTarget`) saves time, never a query.
+
+A peer knows one right class.  Where two of the target's three agree with the gold label (not_entailment), it is told
+of two classes, by the best of each side: its flips are then ours.
 """
 
 from collections import Counter
@@ -23,6 +26,7 @@ from textsem.constraints.conjunction import Conjunction
 from textsem.evaluation.peer_process import PeerError, PeerProcess
 from textsem.outputs import AttackResult
 from textsem.protocols import CandidateRows, Constraint, Target
+from textsem.text.labels import GOLD_NAMES, agree, agreeing_classes
 from textsem.text.ngram import TrigramLanguageModel
 from textsem.text.tokenization import tokenize, word_edits
 
@@ -129,13 +133,12 @@ class PeerAttack:
         return [self._attack_one(result, target) for result in results], Counter()
 
     def _attack_one(self, result: AttackResult, target: Target) -> AttackResult:
-        label = target.label_names.index(result.label)
         seed = pair_seed(self.config.seed, result.premise, result.hypothesis, result.label) % 2**32
-        pair = {"premise": result.premise, "hypothesis": result.hypothesis, "label": label, "seed": seed}
         answers = _Answers(result, target, self.config.max_queries)
+        pair = {"premise": result.premise, "hypothesis": result.hypothesis, "label": answers.label_told, "seed": seed}
         services: dict[str, Callable[[Any], dict[str, Any]]] = {
             "predict": answers.predict,
-            "accept": self._accept,
+            "accept": lambda given: self._accept(given, GOLD_NAMES.index(result.label)),
             "encode": self._encode,
             "next_word": self._next_word,
         }
@@ -157,8 +160,10 @@ class PeerAttack:
             self.process.send({"error": "the other side could not answer"})
             message = self.process.receive()
 
-    def _accept(self, given: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
-        rows = CandidateRows(given["premises"], given["originals"], given["candidates"], given["labels"])
+    def _accept(self, given: Mapping[str, Sequence[Any]], label: int) -> dict[str, Any]:
+        # The label that the peer knows is a class of the target.
+        labels = [label] * len(given["candidates"])
+        rows = CandidateRows(given["premises"], given["originals"], given["candidates"], labels)
         return {"accepted": list(Conjunction(*self.constraints).accepts(rows))}
 
     def _encode(self, texts: Sequence[str]) -> dict[str, Any]:
@@ -186,6 +191,8 @@ class _Answers:
         self.queries = 0
         scores = (result.scores or {})["original"]
         self.known = {result.hypothesis: [scores[name] for name in target.label_names]}
+        self._right = agreeing_classes(result.label, target.label_names)
+        self.label_told = self._right[0]
 
     def predict(self, pairs: Sequence[Sequence[str]]) -> dict[str, Any]:
         if any(premise != self.result.premise for premise, _ in pairs):
@@ -198,7 +205,14 @@ class _Answers:
         if asked:
             found = predict_checked(self.target, [self.result.premise] * len(asked), asked)
             self.known.update(zip(asked, found.tolist(), strict=True))
-        return {"probabilities": [self.known[text] for text in texts]}
+        return {"probabilities": [self._told(self.known[text]) for text in texts]}
+
+    def _told(self, scores: list[float]) -> list[float]:
+        """Return what the peer is told: of two right classes the better one, beside entailment; they sum to one."""
+        if len(self._right) == 1:
+            return scores
+        sides = [scores[0], max(scores[k] for k in self._right)]
+        return [score / (sum(sides) or 1.0) for score in sides]
 
     def outcome(self, given: Mapping[str, Any]) -> AttackResult:
         """Return the pair's line; a success only for a text that was asked and left the label."""
@@ -206,7 +220,7 @@ class _Answers:
         if message is None and text is not None:
             names, scores = self.target.label_names, self.known.get(text)
             prediction = None if scores is None else names[max(range(len(names)), key=scores.__getitem__)]
-            if scores is not None and prediction != self.result.label:
+            if scores is not None and not agree(self.result.label, prediction):
                 return replace(
                     self.result,
                     status="success",

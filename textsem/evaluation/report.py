@@ -14,6 +14,7 @@ from textsem.evaluation.headline import compare_flips, headline
 from textsem.evaluation.judges import Judgement
 from textsem.evaluation.metrics import ks_statistic
 from textsem.evaluation.report_validity import validity_view
+from textsem.evaluation.validity_conditions import is_flip
 from textsem.evaluation.whole_files import write_whole
 from textsem.evaluation.word_differences import word_differences
 from textsem.outputs import AttackResult
@@ -68,7 +69,7 @@ def write_report(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, loader=loader
     )
     environment.filters |= FILTERS
-    flips = [r for r in results if r.status == "success" and r.prediction == r.label]
+    flips = [result for result in results if is_flip(result)]
     drawn = {name: Markup(svg) for name, svg in _draw(summary, flips, controls or {}).items()}
     validity = validity_view(summary, results, judgements, controls or {})
     page = environment.get_template(TEMPLATES[0]).render(

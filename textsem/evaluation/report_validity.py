@@ -40,7 +40,7 @@ def validity_view(
     if validity["statement"] is not None:
         return view
     thresholds = ValidityThresholds(**validity["thresholds"])
-    flips = [pair for pair in attacked_pairs(results, judgements) if is_flip(pair[0])]
+    flips = attacked_pairs((result for result in results if is_flip(result)), judgements)
     why = {r.index: (failed_conditions(r, j, view["judge"], thresholds), j) for r, j in flips}
     view["valid"] = [result for result, _ in flips if not why[result.index][0]]
     view["not_valid"] = [result for result, _ in flips if why[result.index][0]]

@@ -1,5 +1,6 @@
 """Valid success in figures: rates, costs, what fails, and how far thresholds and judges matter."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
 from statistics import mean, median
@@ -8,22 +9,18 @@ from typing import Any
 from textsem.evaluation.edit_kinds import EDIT_KINDS, edit_kind
 from textsem.evaluation.judges import Judgement
 from textsem.evaluation.metrics import QUERY_BUDGETS
-from textsem.evaluation.validity_conditions import (
-    ValidityThresholds,
-    attacked_pairs,
-    has_measures,
-    is_flip,
-    is_valid,
-)
+from textsem.evaluation.validity_conditions import ValidityThresholds, has_measures, is_valid
 from textsem.evaluation.validity_tables import (
     JudgedRun,
     agreement,
     count_failures,
+    gather_pairs,
     judge_run,
     proportion,
     table_over_thresholds,
 )
 from textsem.outputs import AttackResult
+from textsem.text.labels import agree
 
 __all__ = ["ValidityThresholds", "is_valid", "summarise_validity"]
 
@@ -58,25 +55,24 @@ def summarise_validity(
         ValueError: If an attacked pair has no judgement, a flip is not judged, or judges differ between the lines.
     """
     thresholds = thresholds or ValidityThresholds()
-    pairs = attacked_pairs(results, judgements)
-    flips = [pair for pair in pairs if is_flip(pair[0])]
     names = _judge_names(judgements)
-    statement = _statement([judgement for _, judgement in flips])
+    pairs = gather_pairs(results, judgements, names)
+    statement = _statement([judgement for _, judgement in pairs.flips])
     runs = {name: judge_run(name, pairs, thresholds, is_measured=statement is None) for name in names}
     found: dict[str, Any] = {
         "statement": statement,
         "thresholds": asdict(thresholds),
         "confidence": confidence,
         "scoring_judge": names[0] if names else None,
-        "judges": {name: _accuracy(run, results, judgements, confidence) for name, run in runs.items()},
+        "judges": {name: _accuracy(run, confidence) for name, run in runs.items()},
     }
     if statement is None:
         for name, run in runs.items():
-            found["judges"][name] |= _success(run, results, query_budgets, confidence)
+            found["judges"][name] |= _success(run, query_budgets, confidence)
     if len(names) > 1:
         found["agreement"] = agreement(list(runs.values()), is_measured=statement is None)
         valid = set.intersection(*(run.valid for run in runs.values()))
-        found["all_judges"] = proportion(len(valid), len(pairs), confidence) if statement is None else None
+        found["all_judges"] = proportion(len(valid), pairs.attacked, confidence) if statement is None else None
     return found
 
 
@@ -105,40 +101,32 @@ def _statement(flips: Sequence[Judgement]) -> str | None:
     )
 
 
-def _accuracy(
-    run: JudgedRun, results: Sequence[AttackResult], judgements: Sequence[Judgement], confidence: float
-) -> dict[str, Any]:
+def _accuracy(run: JudgedRun, confidence: float) -> dict[str, Any]:
     """Return how often a judge is right on unchanged pairs, and how many flips it does not follow."""
-    gold = {result.index: result.label for result in results}
-    everywhere = [judgement.before[run.name] == gold[judgement.index] for judgement in judgements]
-    kept = sum(j.before[run.name] == r.label == (j.after or {}).get(run.name) for r, j in run.flips)
+    name, pairs = run.name, run.pairs
+    kept = sum(agree(r.label, j.before[name]) and agree(r.label, (j.after or {}).get(name)) for r, j in pairs.flips)
     return {
         "accuracy": {
-            "attacked": proportion(len(run.right), len(run.pairs), confidence),
-            "overall": proportion(sum(everywhere), len(everywhere), confidence),
+            "attacked": proportion(pairs.right[name], pairs.attacked, confidence),
+            "overall": proportion(pairs.right_everywhere[name], pairs.judged, confidence),
         },
-        "label_kept": proportion(kept, len(run.pairs), confidence),
+        "label_kept": proportion(kept, pairs.attacked, confidence),
     }
 
 
-def _success(
-    run: JudgedRun, results: Sequence[AttackResult], query_budgets: Sequence[int], confidence: float
-) -> dict[str, Any]:
+def _success(run: JudgedRun, query_budgets: Sequence[int], confidence: float) -> dict[str, Any]:
     """Return what one judge says about valid success."""
-    num_valid, num_attacked = len(run.valid), len(run.pairs)
-    queries = [r.queries for r, _ in run.flips if r.index in run.valid]
-    sent = sum(r.queries for r in results)
-    checked = sent + sum(r.prediction is not None for r in results)
-    labels: dict[str, set[int]] = {label: set() for label in sorted({r.label for r in results})}
-    for result, _ in run.pairs:
-        labels[result.label].add(result.index)
+    pairs = run.pairs
+    num_valid, num_attacked, sent = len(run.valid), pairs.attacked, pairs.rows
+    valid = [r for r, _ in pairs.flips if r.index in run.valid]
+    queries, of_label = [r.queries for r in valid], Counter(r.label for r in valid)
     kinds: dict[str, set[int]] = {kind: set() for kind in EDIT_KINDS}
-    for result, _ in run.flips:
+    for result, _ in pairs.flips:
         kinds[edit_kind(result.hypothesis, result.adversarial or "")].add(result.index)
     return {
         "valid": proportion(num_valid, num_attacked, confidence),
-        "valid_of_judge_right": proportion(num_valid, len(run.right), confidence),
-        "valid_of_flips": proportion(num_valid, len(run.flips), confidence),
+        "valid_of_judge_right": proportion(num_valid, pairs.right[run.name], confidence),
+        "valid_of_flips": proportion(num_valid, len(pairs.flips), confidence),
         "valid_within": {
             str(k): proportion(sum(q <= k for q in queries), num_attacked, confidence) for k in query_budgets
         },
@@ -148,9 +136,9 @@ def _success(
         },
         "valid_per_1000_rows": {
             "queries_alone": 1000 * num_valid / sent if sent else None,
-            "with_checks": 1000 * num_valid / checked if checked else None,
+            "with_checks": 1000 * num_valid / (sent + pairs.asked) if sent + pairs.asked else None,
         },
-        "by_label": {k: proportion(len(run.valid & own), len(own), confidence) for k, own in labels.items()},
+        "by_label": {k: proportion(of_label[k], pairs.by_label[k], confidence) for k in sorted(pairs.by_label)},
         "by_edit_kind": {k: proportion(len(run.valid & own), len(own), confidence) for k, own in kinds.items()},
         "not_valid": count_failures(run),
         "by_thresholds": table_over_thresholds(run),

@@ -1,12 +1,13 @@
 """The conditions of a valid success (METHOD section 6): which flips are attacks, and why the others are not."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from textsem.attacks.selection import plain_form
 from textsem.evaluation.judges import Judgement
 from textsem.outputs import AttackResult
+from textsem.text.labels import agree
 
 __all__ = [
     "CONDITIONS",
@@ -57,8 +58,11 @@ class ValidityThresholds:
 
 
 def was_attacked(result: AttackResult) -> bool:
-    """Tell whether the target had the pair right: such pairs are the denominator, whatever became of them."""
-    return result.prediction == result.label
+    """Tell whether the target had the pair right: such pairs are the denominator, whatever became of them.
+
+    Right is a prediction that agrees with the gold label: not_entailment agrees with neutral and with contradiction.
+    """
+    return agree(result.label, result.prediction)
 
 
 def is_flip(result: AttackResult) -> bool:
@@ -71,9 +75,9 @@ def is_valid(
 ) -> bool:
     """Tell whether a line is a valid success.
 
-    That is: the target's label flipped, some word changed (case, space and punctuation apart), the judge was right
-    before and gives the same label after, both hypotheses are similar enough, the new one is fluent enough, and no
-    unknown word came in.
+    That is: the target's label flipped, some word changed (case, space and punctuation apart), the judge's labels
+    before and after both agree with the pair's, both hypotheses are similar enough, the new one is fluent enough, and
+    no unknown word came in.
 
     Args:
         result: A line of ``results.jsonl``.
@@ -109,8 +113,8 @@ def failed_conditions(
     assert ratio is not None
     failed: dict[Condition, bool] = {
         "no word changed": plain_form(result.adversarial or "") == plain_form(result.hypothesis),
-        "judge wrong before": before != result.label,
-        "judge follows the flip": before == result.label != after,
+        "judge wrong before": not agree(result.label, before),
+        "judge follows the flip": agree(result.label, before) and not agree(result.label, after),
         "similarity": not similarity >= thresholds.min_similarity,
         "fluency": allowed is not None and not ratio <= allowed,
         "unknown word": bool(judgement.has_new_unknown),
@@ -124,7 +128,7 @@ def has_measures(judgement: Judgement) -> bool:
 
 
 def attacked_pairs(
-    results: Sequence[AttackResult], judgements: Sequence[Judgement]
+    results: Iterable[AttackResult], judgements: Sequence[Judgement]
 ) -> list[tuple[AttackResult, Judgement]]:
     """Return the attacked pairs, each with its judgement.
 

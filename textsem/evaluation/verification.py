@@ -3,12 +3,13 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from textsem.data.nli import load_nli, nli_from_table
-from textsem.data.table import Table
-from textsem.evaluation.codes import measure_codes
+from textsem.data.pairs import PairDigest
+from textsem.data.stream import stream_nli
+from textsem.evaluation.codes_of_lines import codes_of_lines
 from textsem.evaluation.control_runs import read_controls
 from textsem.evaluation.identity import identify_model, model_folder
 from textsem.evaluation.judges import JUDGEMENTS_NAME, Judgement, read_judgements
@@ -25,13 +26,13 @@ from textsem.outputs import AttackResult
 from textsem.targets.loading import BUNDLED_FOLDER as BUNDLED_TARGET
 from textsem.targets.loading import load_target
 from textsem.targets.metering import MeteredTarget
-from textsem.text.labels import LABEL_NAMES
 
 __all__ = [
     "VerificationConfig",
     "verify_results",
 ]
 
+PAIRS_AT_ONCE = 1024  # of the data, while they are held against the lines
 NOISE_TOLERANCE = 1e-4  # relative: float32 spectral norms
 FROM_CLOCK = {"seconds", "pairs_per_second", "num_processes", "this_process", "versions"}
 DESCRIPTIVE = {"settings", "seed", "notice", "data", "model"}
@@ -180,10 +181,9 @@ def _check_latent_noise(
     settings, written = summary["settings"], summary.get("latent_noise")
     if written is None or model is None:
         return []
-    measured = measure_codes(
+    measured = codes_of_lines(
         model,
-        [r.hypothesis for r in results],
-        [LABEL_NAMES.index(r.label) for r in results],
+        results,
         num_particles=settings["num_particles"] or model.config.num_particles,
         seed=settings["seed"],
     )
@@ -224,25 +224,35 @@ def _check_identity(
 
 
 def _digest_of_lines(results: Sequence[AttackResult]) -> str:
-    columns = {name: [getattr(r, name) for r in results] for name in ("premise", "hypothesis", "label")}
-    return nli_from_table(Table("lines", None, columns, tuple(columns), {})).identity.sha256
+    digest = PairDigest()
+    for result in results:
+        digest.add(result.premise, result.hypothesis, result.label)
+    return digest.hexdigest()
 
 
 def _check_data(results: Sequence[AttackResult], summary: Mapping[str, Any], source: str) -> Check:
     """Hold the lines against the data, pair by pair."""
     settings = summary["settings"]
-    data = load_nli(source, split=settings.get("split") or "test", limit=len(results))
-    differences = []
-    if len(data) != len(results):
-        differences.append(Difference(RESULTS_NAME, "lines", len(results), len(data)))
-    for result, premise, hypothesis, label in zip(results, data.premises, data.hypotheses, data.labels, strict=False):
-        wanted = {"premise": premise, "hypothesis": hypothesis, "label": LABEL_NAMES[label]}
-        differences += [
-            Difference(f"line {result.index}", name, getattr(result, name), value)
-            for name, value in wanted.items()
-            if getattr(result, name) != value
-        ]
-    return Check("premise, hypothesis and label of the data", len(data), tuple(differences))
+    data = stream_nli(
+        source,
+        split=settings.get("split") or "test",
+        limit=len(results),
+        label_order=settings.get("data_label_order"),
+    )
+    differences, lines, num_pairs = [], iter(results), 0
+    for chunk in data.chunks(PAIRS_AT_ONCE):
+        num_pairs += len(chunk)
+        for result, *values in zip(
+            islice(lines, len(chunk)), chunk.premises, chunk.hypotheses, chunk.labels, strict=False
+        ):
+            differences += [
+                Difference(f"line {result.index}", name, getattr(result, name), value)
+                for name, value in zip(("premise", "hypothesis", "label"), values, strict=True)
+                if getattr(result, name) != value
+            ]
+    if num_pairs != len(results):
+        differences.insert(0, Difference(RESULTS_NAME, "lines", len(results), num_pairs))
+    return Check("premise, hypothesis and label of the data", num_pairs, tuple(differences))
 
 
 def _read_summary(folder: Path) -> dict[str, Any]:

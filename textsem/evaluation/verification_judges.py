@@ -9,6 +9,7 @@ from torch import Tensor
 
 from textsem.evaluation.identity import identify_model
 from textsem.evaluation.judges import JUDGEMENTS_NAME, Judgement, judge_results
+from textsem.evaluation.validity_conditions import was_attacked
 from textsem.evaluation.verification_checks import Check, Difference
 from textsem.model import TextAdversary
 from textsem.outputs import AttackResult
@@ -82,7 +83,7 @@ def _check_form(results: Sequence[AttackResult], judgements: Sequence[Judgement]
         if (is_flip := statuses.get(j.index) == "success") != (j.after is not None)
     ]
     judged = {j.index for j in judgements}
-    attacked = [r.index for r in results if r.prediction == r.label]
+    attacked = [r.index for r in results if was_attacked(r)]
     found += [Difference(f"line {i}", "judgement", "nothing", "an attacked pair") for i in attacked if i not in judged]
     return Check("judgements fit their lines", len(judgements), tuple(found))
 

@@ -12,11 +12,13 @@ from typing import Any
 import torch
 
 from textsem.attacks.selection import plain_form
+from textsem.evaluation.validity_conditions import was_attacked
 from textsem.evaluation.verification_checks import TOLERANCE, Check, Difference
 from textsem.model import TextAdversary
 from textsem.outputs import AttackResult
 from textsem.protocols import Target
 from textsem.text.batches import encode_sentences
+from textsem.text.labels import agree
 from textsem.text.similarity import embedding_distance
 from textsem.text.tokenization import tokenize, word_edits
 
@@ -117,9 +119,10 @@ def _status_differences(result: AttackResult, settings: Mapping[str, Any]) -> li
 
     Other packages count a flip in which no word changed; their lines say what they did, and validity leaves it out.
     """
-    where, is_right = f"line {result.index}", result.prediction == result.label
+    where, is_right = f"line {result.index}", was_attacked(result)
     found = []
-    has_flipped = is_right and result.adversarial is not None and result.adversarial_prediction != result.label
+    is_kept = agree(result.label, result.adversarial_prediction)
+    has_flipped = is_right and result.adversarial is not None and not is_kept
     fitting = ["success"] if has_flipped else ["failed", "unsupported", "error"] if is_right else ["skipped"]
     fitting = ["error"] if result.prediction is None else fitting
     if result.status not in fitting:
