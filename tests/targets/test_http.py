@@ -190,7 +190,7 @@ def test_columns_without_a_meaning_are_refused_before_a_row_is_asked(serve: Serv
 def test_endpoint_that_is_not_there_is_told_at_once() -> None:
     with running(Server()) as server:
         url = server.url
-    with pytest.raises(TargetError, match=r"127\.0\.0\.1.* none in 3 attempts .*refused"):
+    with pytest.raises(TargetError, match=r"127\.0\.0\.1.* none in 3 attempts, .*refused"):
         HttpTarget(url, config=QUICK)
 
 

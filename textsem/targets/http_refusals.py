@@ -11,7 +11,7 @@ from textsem.targets.http_exchange import Reply
 
 __all__ = ["EndpointError", "TransientError", "excerpt", "refusal"]
 
-_MAX_EXCERPT_LENGTH = 200
+_MAX_EXCERPT_LENGTH = 100
 _TRANSIENT = (408, 429)  # and 5xx
 _ABOUT_THE_ROWS = (400, 413, 422)
 # So much of a token in an answer is taken for the token: the answer may end before the token does.

@@ -13,6 +13,7 @@ from textsem.text.vocabulary import PAD_ID, UNKNOWN_ID, Vocabulary
 
 __all__ = ["WordLevelTarget", "pad_ids"]
 
+MAX_WORDS = 256  # three times the longest sentence of SNLI
 _EMBEDDING_STD = 0.3
 _FIRST_WORD_ID = UNKNOWN_ID  # pad, start and end never stand in a sentence: their vectors stay zero
 
@@ -21,7 +22,8 @@ class WordLevelTarget(nn.Module):
     """Classify pairs of sentences from word vectors; implements ``Target`` and ``GradientTarget``.
 
     A row's probabilities do not depend on its batch mates (see ``textsem.text.constant_shapes``).  A sentence without
-    any token is read as one unknown word.
+    any token is read as one unknown word, and of a long one the first 256 tokens are read: the alignment of two
+    sentences costs the product of their lengths.
 
     Args:
         network: Maps ``(premise, premise_mask, hypothesis, hypothesis_mask)``, vectors [batch, length, embedding] and
@@ -50,8 +52,9 @@ class WordLevelTarget(nn.Module):
         return self.embedding.weight.device
 
     def encode(self, sentences: Sequence[str]) -> list[list[int]]:
-        """Return the word ids of each sentence, at least one a sentence."""
-        return [self.vocabulary.encode(tokenize(sentence).words) or [UNKNOWN_ID] for sentence in sentences]
+        """Return the word ids of each sentence, at least one and at most 256 a sentence."""
+        words = (tokenize(sentence).words[:MAX_WORDS] for sentence in sentences)
+        return [self.vocabulary.encode(known) or [UNKNOWN_ID] for known in words]
 
     def forward(self, premise_ids: Tensor, hypothesis_ids: Tensor) -> Tensor:
         """Return logits [batch, classes] of padded word ids [batch, length] each."""
