@@ -1,5 +1,5 @@
 import re
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, get_args
 
@@ -11,6 +11,7 @@ from textsem.evaluation.results import RESULTS_NAME, ResultsWriter
 from textsem.evaluation.run_config import AttackSnliConfig, CandidatesFrom
 from textsem.processes import Processes
 
+ONE_LINE = {"num_return_sequences"}  # a run writes one line a pair
 SUMMARY = {
     "n": 3,
     "notice": "demo pairs",
@@ -46,7 +47,9 @@ def test_every_option_reaches_its_field(configs: list[AttackSnliConfig]) -> None
         "--data d --split dev --limit 0 --target t --access label --max-queries 7 --model m --candidates-from clean "
         "--output o --resume --seed 5 --device cpu --batch-size 8 --label-order contradiction neutral entailment "
         "--eps 1.5 --max-edits 2 --num-candidates 9 --particles 10 --controls one two "
-        "--judges a b --sentence-encoder e --min-similarity 0.7 --decoder arae --decoding free --generation beam"
+        "--judges a b --sentence-encoder e --min-similarity 0.7 --decoder arae --decoding free --generation beam "
+        "--goal flip --filter-model f --margin-centre 1 --margin-width 2 --part-of-speech penn "
+        "--max-perplexity-ratio 3 --filter-precision bfloat16 --target-precision float16 --data-label-order n c e"
     )
     assert attack.main(line.split()) == 0
     assert configs == [
@@ -76,6 +79,15 @@ def test_every_option_reaches_its_field(configs: list[AttackSnliConfig]) -> None
             decoder="arae",
             decoding="free",
             generation="beam",
+            goal="flip",
+            filter_model="f",
+            margin_centre=1,
+            margin_width=2,
+            part_of_speech="penn",
+            max_perplexity_ratio=3,
+            filter_precision="bfloat16",
+            target_precision="float16",
+            data_label_order=("n", "c", "e"),
         )
     ]
 
@@ -179,9 +191,20 @@ def test_only_the_main_process_tells_and_exports(
 def test_defaults_in_the_help_are_those_of_the_library(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         attack.main(["--help"])
-    shown = " ".join(capsys.readouterr().out.split())
+    shown = " ".join(capsys.readouterr().out.partition("options:")[2].split())
     config = AttackSnliConfig()
-    for name in ("limit", "max_queries", "seed", "batch_size", "max_edits", "num_candidates", "min_similarity"):
+    named = {field.name for field in fields(config) if getattr(config, field.name) not in (None, False, ())}
+    for name in named - ONE_LINE:
         option = name.replace("_", "-")
-        (text,) = re.findall(rf" --{option} [A-Z_]+ ([^()]*\(default: [^)]*\))", shown)
-        assert text.endswith(f"(default: {getattr(config, name)})"), name
+        told = re.search(rf" --{option} .*?\(default: ([^)]*)\)", shown)
+        assert told is not None, name
+        assert told[1] == str(getattr(config, name)), name
+
+
+def test_every_field_of_the_config_has_an_option(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        attack.main(["--help"])
+    shown = set(re.findall(r"--([a-z-]+)", capsys.readouterr().out))
+    names = {"num_particles": "particles"}
+    without = {f.name for f in fields(AttackSnliConfig) if names.get(f.name, f.name.replace("_", "-")) not in shown}
+    assert without == ONE_LINE

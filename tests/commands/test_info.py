@@ -74,7 +74,7 @@ def test_run_is_told_by_its_lines(is_finished: bool, tmp_path: Path, capsys: pyt
         writer.write([FLIP, replace(RIGHT, index=1)])
     (tmp_path / "settings.json").write_text(json.dumps({"target": "bundled", "seed": 5, "eps": None}))
     if is_finished:
-        (tmp_path / "summary.json").write_text(json.dumps({"headline": "1 of 2 fell"}))
+        (tmp_path / "summary.json").write_text(json.dumps({"headline": "1 of 2 fell", "n": 2, "seconds": 1.5}))
     else:
         with (tmp_path / "results.jsonl").open("a") as file:
             file.write('{"index": 2, "pre')

@@ -13,6 +13,7 @@ from textsem.commands.parsing import add_label_order, command_parser
 
 __all__ = ["main", "parse_options"]
 
+PRECISIONS = ("float32", "bfloat16", "float16")
 EXAMPLE = "--target path/to/classifier --limit 1000"
 
 
@@ -45,6 +46,7 @@ def parse_options(arguments: Sequence[str], *, program: str) -> dict[str, Any]:
     add("--device", help="where the target runs, such as cpu or cuda (default: a GPU if there is one)")
     add("--batch-size", type=int, help="most rows in one forward pass of the target (default: 64)")
     add_label_order(parser, "what the target's LABEL_0, LABEL_1 and, of three classes, LABEL_2 mean")
+    add_label_order(parser, "what the data's numbers 0, 1 and 2 mean, if not that order", option="--data-label-order")
     add("--eps", type=float, help="largest L2 distance of the embedded hypotheses (default: any)")
     add("--max-edits", type=int, help="most words that may change (default: 3)")
     add("--num-candidates", type=int, help="candidates drawn for one pair, before any filter (default: 120)")
@@ -57,21 +59,43 @@ def parse_options(arguments: Sequence[str], *, program: str) -> dict[str, Any]:
     add(
         "--decoding",
         choices=["mixture", "single", "free"],
-        help="codes together propose edits, each gives few edits, or each is a sentence as the decoder writes it",
+        help="codes together propose edits, each gives few edits, or each is a sentence as the decoder writes it "
+        "(default: mixture, of --goal flip single)",
     )
     add("--generation", choices=["greedy", "sampling", "beam"], help="words of --decoding free (default: greedy)")
-    add("--filter-model", metavar="NAME", help="NLI model that must keep the label: bundled, none, folder or hub id")
+    add(
+        "--filter-model",
+        metavar="NAME",
+        help="NLI model that must keep the label: bundled, none, folder or hub id, or auto for the bundled target where "
+        "that is not under attack (default: auto)",
+    )
     add("--margin-centre", type=float, help="how far ahead it should put the label, nats (default: 0.25)")
     add("--margin-width", type=float, help="largest distance from that (default: 1.25)")
     add("--part-of-speech", choices=["none", "universal", "penn"], help="what a changed word keeps (default: none)")
-    add("--filter-precision", choices=["float32", "bfloat16", "float16"], help="of encoder and filter model")
-    add("--controls", nargs="+", metavar="DIR", help="finished runs of controls that the report compares this one with")
+    add("--filter-precision", choices=PRECISIONS, help="of encoder and filter model (default: float32)")
+    add("--target-precision", choices=PRECISIONS, help="of a target from Hugging Face (default: float32)")
+    add(
+        "--controls",
+        nargs="+",
+        metavar="DIR",
+        help="finished runs that the report sets this one against (default: none)",
+    )
     add("--particles", type=int, dest="num_particles", metavar="M", help="particles (default: the adversary's number)")
-    add("--judges", nargs="+", metavar="NAME", help="NLI models that judge the finished run; the first one scores")
+    add(
+        "--judges",
+        nargs="+",
+        metavar="NAME",
+        help="NLI models that judge the run; the first one scores (default: none)",
+    )
     add(
         "--sentence-encoder",
         metavar="NAME",
-        help="measures similarity, for filter and judges (TEXTSEM_SENTENCE_ENCODER)",
+        help="measures similarity, for filter and judges (default: TEXTSEM_SENTENCE_ENCODER)",
+    )
+    add(
+        "--max-perplexity-ratio",
+        type=float,
+        help="how much less likely than the original a candidate may be, by the adversary's trigram (default: 2.0)",
     )
     add("--min-similarity", type=float, help="smallest similarity to the original (default: 0.8)")
     add_export(parser)

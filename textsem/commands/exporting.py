@@ -28,6 +28,7 @@ def write_tables(folder: Path, formats: Sequence[Any] | None, rows: Any) -> list
     if not formats:
         return []
     from textsem.evaluation.exports import export_results
-    from textsem.evaluation.results import RESULTS_NAME, read_results
+    from textsem.evaluation.reporting import whole_lines
 
-    return export_results(folder, read_results(folder / RESULTS_NAME), formats, rows=rows or "all")
+    with whole_lines(folder) as results:
+        return export_results(folder, results, formats, rows=rows or "all")

@@ -164,7 +164,8 @@ def _run(path: Path) -> dict[str, Any]:
                     statuses[_status(line)] += 1
     names = ("target", "model", "candidates_from", "goal", "access", "source", "split", "seed")
     return {
-        "is_finished": summary is not None,
+        # A page that was made before the end has no times, and a run that goes on has other lines.
+        "is_finished": summary is not None and "seconds" in summary and summary.get("n") == sum(statuses.values()),
         "lines": sum(statuses.values()),
         "statuses": dict(statuses),
         "is_judged": (path / "judgements.jsonl").is_file(),

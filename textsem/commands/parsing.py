@@ -43,9 +43,9 @@ class _LabelOrder(argparse.Action):
         setattr(namespace, self.dest, values)
 
 
-def add_label_order(parser: argparse.ArgumentParser, summary: str) -> None:
-    """Add ``--label-order``."""
-    parser.add_argument("--label-order", nargs="+", metavar="NAME", action=_LabelOrder, help=summary)
+def add_label_order(parser: argparse.ArgumentParser, summary: str, *, option: str = "--label-order") -> None:
+    """Add an option that takes the names of two or three classes."""
+    parser.add_argument(option, nargs="+", metavar="NAME", action=_LabelOrder, help=summary)
 
 
 def shown_command(program: str, arguments: Sequence[str]) -> str:
