@@ -1,5 +1,6 @@
 """One self-contained page about a run: what came out, against what, and what it looks like."""
 
+from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
@@ -69,8 +70,8 @@ def write_report(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, loader=loader
     )
     environment.filters |= FILTERS
-    flips = [result for result in results if is_flip(result)]
-    drawn = {name: Markup(svg) for name, svg in _draw(summary, flips, controls or {}).items()}
+    flips, queries, distances = _find_flips(results)
+    drawn = {name: Markup(svg) for name, svg in _draw(summary, queries, distances, controls or {}).items()}
     validity = validity_view(summary, results, judgements, controls or {})
     page = environment.get_template(TEMPLATES[0]).render(
         headline=headline(summary, controls),
@@ -82,9 +83,9 @@ def write_report(
         figures=drawn,
         marginals=_marginals(codes),
         validity=validity,
-        examples=_examples(flips, summary, NUM_EXAMPLES),
-        valid_examples=_examples(validity["valid"], summary, NUM_EXAMPLES) if validity else [],
-        not_valid_examples=_examples(validity["not_valid"], summary, NUM_NOT_VALID) if validity else [],
+        examples=_examples(results, flips, summary, NUM_EXAMPLES),
+        valid_examples=_all_examples(validity["valid"], summary, NUM_EXAMPLES) if validity else [],
+        not_valid_examples=_all_examples(validity["not_valid"], summary, NUM_NOT_VALID) if validity else [],
         num_successes=len(flips),
         details=[(name, list(_flatten(summary.get(name) or {}))) for name in ("settings", "data", "model", "versions")],
     )
@@ -92,20 +93,38 @@ def write_report(
     write_whole(Path(path), page.encode("utf-8", errors="xmlcharrefreplace"))
 
 
-def _examples(results: Sequence[AttackResult], summary: Summary, most: int) -> list[tuple[AttackResult, Any]]:
+def _find_flips(results: Sequence[AttackResult]) -> "tuple[array[int], array[int], array[float]]":
+    """Return the places of the flips, their queries and their distances: all that is kept of results by the million."""
+    places, queries, distances = array("q"), array("q"), array("d")
+    for place, result in enumerate(results):
+        if is_flip(result):
+            places.append(place)
+            queries.append(result.queries)
+            if result.distance is not None:
+                distances.append(result.distance)
+    return places, queries, distances
+
+
+def _all_examples(results: Sequence[AttackResult], summary: Summary, most: int) -> list[tuple[AttackResult, Any]]:
+    return _examples(results, range(len(results)), summary, most)
+
+
+def _examples(
+    results: Sequence[AttackResult], places: Sequence[int], summary: Summary, most: int
+) -> list[tuple[AttackResult, Any]]:
     """Choose examples by the seed alone, and show them in input order, word by word."""
     generator = torch.Generator().manual_seed(int(summary.get("seed") or 0))
-    chosen = torch.randperm(len(results), generator=generator)[:most].tolist()
-    shown = [results[i] for i in sorted(chosen)]
+    chosen = torch.randperm(len(places), generator=generator)[:most].tolist()
+    shown = [results[places[i]] for i in sorted(chosen)]
     return [(result, word_differences(result.hypothesis, result.adversarial or "")) for result in shown]
 
 
-def _draw(summary: Summary, flips: Sequence[AttackResult], controls: Mapping[str, Summary]) -> dict[str, str]:
+def _draw(
+    summary: Summary, queries: Sequence[int], distances: Sequence[float], controls: Mapping[str, Summary]
+) -> dict[str, str]:
     if not summary["attacked"]:
         return {}
     shares = {name: c["queries"]["success_at"] for name, c in controls.items() if c["attacked"]}
-    queries = [r.queries for r in flips]
-    distances = [r.distance for r in flips if r.distance is not None]
     confidence, attacked = summary["confidence"], summary["attacked"]
     drawn = {"queries": figures.draw_query_curve(queries, attacked, controls=shares, confidence=confidence)}
     if distances:
