@@ -2,7 +2,9 @@
 
 import json
 import math
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -23,6 +25,9 @@ RIGHT = AttackResult(0, "p", "h", "neutral", "neutral", "failed", queries=100)
 SUCCESS = replace(
     RIGHT, status="success", adversarial="h2", adversarial_prediction="entailment", queries=1, distance=0.7, edits=1
 )
+
+
+NOT = "not_entailment"
 
 
 def ten_results() -> list[AttackResult]:
@@ -66,6 +71,56 @@ def test_every_rate_of_ten_results_equals_the_hand_count() -> None:
     json.dumps(summary, allow_nan=False)
 
 
+TWO_CLASS_LINES = [
+    # A target with two classes and gold labels of three: right, and flipped.
+    replace(SUCCESS, label="neutral", prediction=NOT, adversarial_prediction="entailment"),
+    replace(RIGHT, label="contradiction", prediction=NOT),
+    replace(SUCCESS, label="entailment", prediction="entailment", adversarial_prediction=NOT),
+    replace(RIGHT, status="skipped", label="entailment", prediction=NOT, queries=0),
+    # A target with three classes and gold labels of two.
+    replace(SUCCESS, label=NOT, prediction="contradiction", adversarial_prediction="entailment"),
+    replace(RIGHT, label=NOT, prediction="neutral"),
+    replace(RIGHT, status="skipped", label=NOT, prediction="entailment", queries=0),
+    # Never asked: a label of the data that is one, and two that are none.
+    replace(RIGHT, status="error", label=NOT, prediction=None, queries=0, message="blank"),
+    replace(RIGHT, status="error", label="unrelated", prediction=None, queries=0, message="no such label"),
+    replace(RIGHT, status="error", label="", prediction=None, queries=0, message="no such row"),
+]
+
+
+def test_right_is_a_label_that_agrees() -> None:
+    summary = summarise([replace(line, index=i) for i, line in enumerate(TWO_CLASS_LINES)])
+    assert (summary["n"], summary["attacked"], summary["successes"]) == (10, 5, 3)
+    assert summary["target_accuracy"] == 5 / 7
+    counts = {label: (of["successes"], of["attacked"]) for label, of in summary["by_label"].items()}
+    assert counts == {"contradiction": (0, 1), "entailment": (1, 1), "neutral": (1, 1), NOT: (1, 2)}
+    assert success_by_queries(TWO_CLASS_LINES, [1]) == [(1, 3 / 5)]
+    assert success_by_distance(TWO_CLASS_LINES, [1.0]) == [(1.0, 3 / 5)]
+
+
+class ReadOnce(Sequence[AttackResult]):
+    """Lines of a file that are read anew each time; counts how often."""
+
+    def __init__(self, lines: Sequence[AttackResult]) -> None:
+        self.lines, self.passes = lines, 0
+
+    def __iter__(self) -> Iterator[AttackResult]:
+        self.passes += 1
+        return iter(self.lines)
+
+    def __len__(self) -> int:
+        return len(self.lines)
+
+    def __getitem__(self, place: Any) -> Any:
+        raise AssertionError("expected one pass over the lines, not this or that one")
+
+
+def test_lines_are_gone_through_once() -> None:
+    lines = ReadOnce(ten_results())
+    assert summarise(lines) == summarise(ten_results())
+    assert lines.passes == 1
+
+
 def test_order_of_results_changes_nothing() -> None:
     assert summarise(ten_results()[::-1]) == summarise(ten_results())
 
@@ -102,6 +157,12 @@ def test_no_results_give_no_rates() -> None:
         replace(RIGHT, prediction=None),
         replace(RIGHT, status="skipped"),
         replace(RIGHT, status="done"),  # type: ignore[arg-type]
+        # Labels that agree are no flip, and no mistake.
+        replace(SUCCESS, label=NOT, adversarial_prediction="contradiction"),
+        replace(SUCCESS, label="contradiction", prediction=NOT, adversarial_prediction=NOT),
+        replace(RIGHT, status="skipped", label=NOT),
+        replace(RIGHT, label="entailment", prediction=NOT),
+        replace(RIGHT, label=NOT, prediction=None),
     ],
 )
 def test_a_line_that_contradicts_itself_is_refused(line: AttackResult) -> None:

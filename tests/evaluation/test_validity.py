@@ -1,13 +1,20 @@
 """Figures about valid success against counts by hand, over ten made-up lines."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
 
-from tests.evaluation.judged import FLIP, NEUTRAL, judged, ten_lines
+from tests.evaluation.judged import FLIP, NEUTRAL, RIGHT, judged, ten_lines
 from textsem.evaluation.metrics import wilson_interval
 from textsem.evaluation.validity import ValidityThresholds, is_valid, summarise_validity
+
+MERGED = {"entailment": "entailment", "neutral": "not_entailment", "contradiction": "not_entailment"}
+
+
+def merged(labels: Mapping[str, str]) -> dict[str, str]:
+    return {judge: MERGED[label] for judge, label in labels.items()}
 
 
 def test_every_figure_of_ten_lines_equals_the_hand_count() -> None:
@@ -123,6 +130,54 @@ def test_without_measures_validity_is_not_stated(missing: dict[str, None], said:
     assert summary["judges"]["first"]["label_kept"]["count"] == 5
     assert summary["all_judges"] is None
     assert summary["agreement"][0]["valid"] is None
+
+
+def test_merging_neutral_into_not_entailment_changes_no_figure_of_ten_lines() -> None:
+    """Every label of the ten lines is entailment or neutral, so two classes say the same as three."""
+    results, judgements = ten_lines()
+    expected = summarise_validity(results, judgements)
+    two_class_results = [replace(r, label=MERGED[r.label]) for r in results]
+    two_class_judgements = [
+        replace(j, before=merged(j.before), after=None if j.after is None else merged(j.after)) for j in judgements
+    ]
+    two_class_target = [replace(r, prediction=MERGED[r.prediction or ""]) for r in results]
+    for some, judged_by in (
+        (results, two_class_judgements),
+        (two_class_target, judgements),
+        (two_class_target, two_class_judgements),
+    ):
+        assert summarise_validity(some, judged_by) == expected
+    for some, judged_by in ((two_class_results, judgements), (two_class_results, two_class_judgements)):
+        found = summarise_validity(some, judged_by)
+        for figures in found["judges"].values():
+            figures["by_label"][NEUTRAL] = figures["by_label"].pop("not_entailment")
+        assert found == expected
+
+
+def test_judges_with_two_and_three_classes_agree_where_their_labels_do() -> None:
+    results, judgements = ten_lines()
+    mixed = [
+        replace(
+            j,
+            before={**j.before, "second": MERGED[j.before["second"]]},
+            after=None if j.after is None else {**j.after, "second": MERGED[j.after["second"]]},
+        )
+        for j in judgements
+    ]
+    assert summarise_validity(results, mixed)["agreement"] == summarise_validity(results, judgements)["agreement"]
+
+
+def test_rows_that_have_no_label_are_no_mistake_of_a_judge() -> None:
+    results, judgements = ten_lines()
+    refused = replace(RIGHT, index=10, label="unrelated", prediction=None, status="error", queries=0)
+    found = summarise_validity([*results, refused], [*judgements, replace(judged(after=None), index=10)])
+    assert found == summarise_validity(results, judgements)
+
+
+def test_judgement_of_no_line_is_refused() -> None:
+    results, judgements = ten_lines()
+    with pytest.raises(ValueError, match="judgements of the run's lines alone, got 1 of others"):
+        summarise_validity(results, [*judgements, replace(judgements[-1], index=77)])
 
 
 def test_no_lines_give_no_rates() -> None:

@@ -5,8 +5,10 @@ from typing import Any
 
 import pytest
 
-from tests.evaluation.judged import ENTAILED, FLIP, judged
+from tests.evaluation.judged import ENTAILED, FLIP, NEUTRAL, judged
 from textsem.evaluation.validity_conditions import ValidityThresholds, failed_conditions, is_valid
+
+NOT = "not_entailment"
 
 
 @pytest.mark.parametrize(
@@ -28,6 +30,30 @@ from textsem.evaluation.validity_conditions import ValidityThresholds, failed_co
 def test_each_condition_at_its_threshold(measured: dict[str, Any], failed: set[str]) -> None:
     assert failed_conditions(FLIP, judged(**measured), "first", ValidityThresholds()) == failed
     assert is_valid(FLIP, judged(**measured), "first") == (not failed)
+
+
+@pytest.mark.parametrize(
+    ("label", "prediction", "before", "after", "failed"),
+    [
+        # A judge with two classes, gold labels of three.
+        (NEUTRAL, NEUTRAL, NOT, NOT, set()),
+        (NEUTRAL, NEUTRAL, NOT, ENTAILED, {"judge follows the flip"}),
+        (NEUTRAL, NEUTRAL, ENTAILED, NOT, {"judge wrong before"}),
+        # A judge with three classes, gold labels of two: it keeps the label, whichever of both it gives.
+        (NOT, NEUTRAL, NEUTRAL, NEUTRAL, set()),
+        (NOT, NOT, NEUTRAL, "contradiction", set()),
+        (NOT, NOT, "contradiction", ENTAILED, {"judge follows the flip"}),
+        (NOT, NOT, ENTAILED, NEUTRAL, {"judge wrong before"}),
+        # A target with two classes and a judge with three are each held against the gold label, not each other.
+        (NEUTRAL, NOT, "contradiction", "contradiction", {"judge wrong before"}),
+        (NEUTRAL, NOT, NEUTRAL, "contradiction", {"judge follows the flip"}),
+    ],
+)
+def test_judge_keeps_the_label_if_its_own_agrees_with_it(
+    label: str, prediction: str, before: str, after: str, failed: set[str]
+) -> None:
+    flip = replace(FLIP, label=label, prediction=prediction)
+    assert failed_conditions(flip, judged(before, after), "first", ValidityThresholds()) == failed
 
 
 @pytest.mark.parametrize("adversarial", ["a man sleeps", "A  man sleeps!", "A MAN, SLEEPS.", "A man sle-eps."])
