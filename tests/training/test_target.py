@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from textsem.processes import Processes
 from textsem.targets.attention import AttentionConfig
 from textsem.targets.loading import build_word_level_target, load_target
 from textsem.targets.paper_mlp import PaperMLPConfig
@@ -116,7 +117,7 @@ def test_best_epoch_on_dev_is_kept_not_the_last(tmp_path: Path, monkeypatch: pyt
     figures = iter([0.5, 0.9, 0.9, 0.0, 0.0])
     seen: list[torch.Tensor] = []
 
-    def scripted(target: WordLevelTarget, pairs: object) -> float:
+    def scripted(target: WordLevelTarget, pairs: object, **_: object) -> float:
         seen.append(target.embedding.weight.detach().clone())
         return next(figures)
 
@@ -144,7 +145,7 @@ def test_folder_has_model_card_metrics_and_curve(tmp_path: Path) -> None:
 
 def test_word_vectors_from_co_occurrence_spread_as_random_ones_and_make_like_words_alike(tmp_path: Path) -> None:
     target = build_word_level_target(NETWORK, build_vocabulary(TRAIN, max_words=100))
-    run = _Run(target, TRAIN, CONFIG, tmp_path, settings={}, checkpoint_every=1)
+    run = _Run(target, TRAIN, CONFIG, tmp_path, Processes(), settings={}, checkpoint_every=1)
     spread = target.embedding.weight.std()
     run.start_from_co_occurrence(TRAIN)
     vectors = target.embedding.weight.detach()

@@ -11,6 +11,7 @@ from textsem.arae import ARAE, ARAEConfig
 from textsem.arae_networks import InverterConfig
 from textsem.data.nli import load_nli
 from textsem.data.sentences import comparable, load_sentences
+from textsem.processes import Processes
 from textsem.text.tokenization import tokenize
 from textsem.training.arae import ARAERun, build_arae, train_arae
 from textsem.training.arae_config import ARAETrainingConfig, arae_preset, with_encoder
@@ -63,9 +64,11 @@ def run_arae_job(job: ARAEJob) -> Path:
     """Load, train, fit the inverter, save; return the folder.
 
     Raises:
-        ValueError: If there is no held-out data, the limit is negative, or data or a state to resume from do not fit.
+        ValueError: If there are several processes, there is no held-out data, the limit is negative, or data or a
+            state to resume from do not fit.
         FloatingPointError: If a loss is not finite.
     """
+    Processes.current().expect_alone("training an ARAE")
     if not job.held_out:
         raise ValueError("expected held-out data for the watches, got none")
     if job.limit < 0:

@@ -12,14 +12,16 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from tqdm import tqdm
 
+from textsem.processes import Processes
 from textsem.targets.hugging_face import HuggingFaceTarget
 from textsem.text.labels import LABEL_NAMES
 from textsem.text.pretrained import load_pretrained
 from textsem.training.checkpoint import load_training_state, save_training_state
 from textsem.training.labelled_pairs import LabelledPairs, accuracy, epoch_batches
+from textsem.training.parallel import add_up_gradients, own_random_numbers
 from textsem.training.target_report import RunDescription, write_card, write_metrics
 
 __all__ = ["CrossEncoderConfig", "train_cross_encoder"]
@@ -65,11 +67,16 @@ def train_cross_encoder(
     description: RunDescription | None = None,
     is_resumed: bool = False,
     checkpoint_every: int = 500,
+    processes: Processes | None = None,
 ) -> HuggingFaceTarget:
     """Fine-tune ``base`` on ``train``, report on ``dev``, save all in ``folder`` in the format of transformers.
 
     A run that was killed and resumed ends with the same weights as one that was not (same machine, same number of
     threads).  Torch's global random state is seeded inside and put back before returning.
+
+    Several processes (``accelerate launch``) share the rows of every batch and take the same steps; each drops out by
+    numbers of its own, so that their outcome is one process's but for rounding where nothing is dropped out.  The main
+    process writes; a run may be resumed by another number of them.
 
     Args:
         base: Folder or hub id of any encoder with a tokenizer.
@@ -80,6 +87,7 @@ def train_cross_encoder(
         description: What the card says about data and command.
         is_resumed: Go on from the state in ``folder``.
         checkpoint_every: Steps between two saved states.
+        processes: Those that train; None: as the environment says.
 
     Returns:
         The saved model, loaded back.
@@ -89,26 +97,32 @@ def train_cross_encoder(
     """
     if not len(train.labels) or not len(dev.labels):
         raise ValueError(f"expected training and development pairs, got {len(train.labels)} and {len(dev.labels)}")
+    processes = Processes.current() if processes is None else processes
     settings = {"base": Path(base).name, "training": asdict(config), "num_pairs": len(train.labels)}
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
-        run = _Run(base, train, config, folder, settings=settings, checkpoint_every=checkpoint_every)
+        run = _Run(base, train, config, folder, processes, settings=settings, checkpoint_every=checkpoint_every)
         if is_resumed:
             run.resume()
         run.train()
-    run.model.half().save_pretrained(folder)
-    run.tokenizer.save_pretrained(folder)
+    if processes.is_main:
+        run.model.half().save_pretrained(folder)
+        run.tokenizer.save_pretrained(folder)
+    processes.wait()
     saved = HuggingFaceTarget(str(folder))
-    figures = {"dev_accuracy": accuracy(saved, dev), "seconds": run.seconds}
-    write_card(
-        folder,
-        description or RunDescription(),
-        settings=settings,
-        figures=figures,
-        title="A fine-tuned encoder that reads premise and hypothesis together",
-        purpose="Made to filter candidates or to judge them, never both in one run.",
-        is_chosen=False,
-    )
+    figures = {"dev_accuracy": accuracy(saved, dev, processes=processes), "seconds": run.seconds}
+    figures |= {"processes": processes.count} if processes.count > 1 else {}
+    if processes.is_main:
+        write_card(
+            folder,
+            description or RunDescription(),
+            settings=settings,
+            figures=figures,
+            title="A fine-tuned encoder that reads premise and hypothesis together",
+            purpose="Made to filter candidates or to judge them, never both in one run.",
+            is_chosen=False,
+        )
+    processes.wait()
     return saved
 
 
@@ -121,6 +135,7 @@ class _Run:
         train: LabelledPairs,
         config: CrossEncoderConfig,
         folder: Path,
+        processes: Processes,
         *,
         settings: dict[str, Any],
         checkpoint_every: int,
@@ -128,6 +143,7 @@ class _Run:
         from transformers import get_linear_schedule_with_warmup
 
         self.config, self.folder, self.settings, self.checkpoint_every = config, folder, settings, checkpoint_every
+        self.processes = processes
         self.tokenizer, self.model = _load_base(base)
         encoded = self.tokenizer(
             list(train.premises), list(train.hypotheses), truncation="longest_first", max_length=config.max_tokens
@@ -146,6 +162,8 @@ class _Run:
         self.metrics: list[dict[str, float]] = []
 
     def save(self) -> None:
+        if not self.processes.is_main:
+            return
         extra = {
             "settings": self.settings,
             "progress": [self.done, self.seconds, self.losses, self.metrics],
@@ -169,35 +187,45 @@ class _Run:
             for batch in epoch_batches(self.lengths, config.batch_size, seed=config.seed, epoch=epoch)
         ]
         self.model.train()
-        for rows in tqdm(batches[self.done :], desc="cross-encoder", unit="step", mininterval=5.0):
+        is_main = self.processes.is_main
+        for rows in tqdm(batches[self.done :], desc="cross-encoder", unit="step", mininterval=5.0, disable=not is_main):
             self.losses.append(self.step(rows))
             self.done += 1
             self.seconds = time.monotonic() - started
             if len(self.losses) == _LOSS_WINDOW or self.done == len(batches):
                 loss = sum(self.losses) / len(self.losses)
                 self.metrics.append({"step": self.done, "train_loss": loss, "seconds": round(self.seconds)})
-                _LOGGER.info("step %d of %d: loss %.4f nats a pair", self.done, len(batches), loss)
+                if is_main:
+                    _LOGGER.info("step %d of %d: loss %.4f nats a pair", self.done, len(batches), loss)
                 self.losses = []
             if self.done % self.checkpoint_every == 0 or self.done == len(batches):
                 self.save()
 
     def step(self, rows: Sequence[int]) -> float:
         """Take one step on the cross-entropy (nats a pair) of these rows and return it."""
+        own = [rows[i] for i in self.processes.share(len(rows))]
+        own_random_numbers(self.config.seed, self.done, self.processes)
+        self.optimiser.zero_grad(set_to_none=True)
+        loss = torch.zeros(())
+        if own:  # the last batch may have fewer rows than there are processes
+            loss = self.loss(own) * (len(own) / len(rows))
+            loss.backward()  # type: ignore[no-untyped-call]
+        value = add_up_gradients(self.model.parameters(), loss, self.processes)
+        nn.utils.clip_grad_norm_(self.model.parameters(), self.config.max_gradient_norm)
+        self.optimiser.step()
+        self.schedule.step()
+        if value != value:
+            raise ValueError(f"expected a finite loss, got {value} in step {self.done + 1}")
+        return value
+
+    def loss(self, rows: Sequence[int]) -> Tensor:
+        """Return the cross-entropy of rows, their mean."""
         batch = self.tokenizer.pad(
             {name: [values[row] for row in rows] for name, values in self.rows.items()}, return_tensors="pt"
         )
         with torch.autocast("cpu", torch.bfloat16, enabled=self.config.precision == "bfloat16"):
             logits = self.model(**batch).logits
-        loss = nn.functional.cross_entropy(logits.float(), self.labels[list(rows)])
-        self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(self.model.parameters(), self.config.max_gradient_norm)
-        self.optimiser.step()
-        self.schedule.step()
-        value = loss.item()
-        if value != value:
-            raise ValueError(f"expected a finite loss, got {value} in step {self.done + 1}")
-        return value
+        return nn.functional.cross_entropy(logits.float(), self.labels[list(rows)])
 
 
 def _load_base(base: str) -> tuple[Any, Any]:

@@ -8,12 +8,14 @@ from typing import Protocol
 
 import torch
 
+from textsem.processes import Processes
 from textsem.protocols import Target
 from textsem.text.tokenization import tokenize
 from textsem.text.vocabulary import Vocabulary
 
 __all__ = ["JoinedPairs", "LabelledPairs", "accuracy", "build_vocabulary", "epoch_batches", "joined_pairs"]
 
+ALONE = Processes()
 _POOL_BATCHES = 100  # batches are cut from pools of this many, sorted by length: little padding, still random
 _MIN_COUNT = 2  # a word seen once in training would only teach its own row
 _EVALUATION_CHUNK = 4096  # rows handed to predict at once, which groups them by length
@@ -79,11 +81,11 @@ def epoch_batches(lengths: Sequence[tuple[int, int]], batch_size: int, *, seed: 
     return [batches[i] for i in torch.randperm(len(batches), generator=generator).tolist()]
 
 
-def accuracy(target: Target, pairs: LabelledPairs) -> float:
-    """Return the share of pairs whose most likely class is the label."""
-    num_right = 0
-    for start in range(0, len(pairs.labels), _EVALUATION_CHUNK):
-        rows = slice(start, start + _EVALUATION_CHUNK)
+def accuracy(target: Target, pairs: LabelledPairs, *, processes: Processes = ALONE) -> float:
+    """Return the share of pairs whose most likely class is the label; several processes each count their own."""
+    num_right, own = 0, processes.share(len(pairs.labels))
+    for start in range(own.start, own.stop, _EVALUATION_CHUNK):
+        rows = slice(start, min(start + _EVALUATION_CHUNK, own.stop))
         predicted = target.predict(pairs.premises[rows], pairs.hypotheses[rows]).argmax(dim=-1)
         num_right += int((predicted == torch.tensor(list(pairs.labels[rows]))).sum())
-    return num_right / len(pairs.labels)
+    return int(processes.sum(torch.tensor(num_right))) / len(pairs.labels)

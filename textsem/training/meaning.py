@@ -9,6 +9,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from textsem.model import TextAdversary
+from textsem.processes import Processes
 from textsem.text.batches import encode_sentences
 from textsem.text.meaning import MeaningTable, main_directions
 from textsem.text.similarity import nearest_neighbours, word_mask
@@ -87,9 +88,10 @@ def distil_meaning(
         config: Everything else that shapes the outcome.
 
     Raises:
-        ValueError: If there are fewer than two different sentences, ``dim`` is larger than the encoder's, or no
-            held-out sentence has a word to swap.
+        ValueError: If there are several processes, there are fewer than two different sentences, ``dim`` is larger
+            than the encoder's, or no held-out sentence has a word to swap.
     """
+    Processes.current().expect_alone("distilling a sentence encoder")
     generator = torch.Generator().manual_seed(config.seed)
     sentences, held_out = _sample(texts, config, generator)
     own = _encode(encoder, [sentence.text for sentence in held_out])

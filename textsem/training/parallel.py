@@ -8,7 +8,9 @@ from torch import Tensor, nn
 from textsem.latent.sharing import WHOLE_BATCH, BatchShare, PartOfBatch
 from textsem.processes import Processes
 
-__all__ = ["add_up_gradients", "batch_share", "is_anywhere"]
+__all__ = ["add_up_gradients", "batch_share", "is_anywhere", "own_random_numbers"]
+
+_PRIME = 1_000_003  # above any number of processes, so that no two (step, rank) share random numbers
 
 
 def batch_share(processes: Processes) -> BatchShare:
@@ -21,6 +23,16 @@ def batch_share(processes: Processes) -> BatchShare:
 def is_anywhere(is_here: bool, processes: Processes) -> bool:
     """Return in every process whether a thing is so in any of them."""
     return int(processes.sum(torch.tensor(int(is_here)))) > 0
+
+
+def own_random_numbers(seed: int, step: int, processes: Processes) -> None:
+    """Seed torch's global random state for a step of one of several processes; leave it alone in a lone one.
+
+    Rows of different processes must not be dropped alike.  As a function of the step these numbers need no saving, so
+    that a state that the main process wrote resumes exactly in all of as many.
+    """
+    if processes.count > 1:
+        torch.manual_seed(((seed * _PRIME + step) * _PRIME + processes.rank) % 2**63)
 
 
 def add_up_gradients(parameters: Iterable[nn.Parameter], loss: Tensor, processes: Processes) -> float:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from tqdm import tqdm
 
+from textsem.processes import Processes
 from textsem.targets.loading import (
     NetworkConfig,
     build_word_level_target,
@@ -24,6 +25,7 @@ from textsem.text.tokenization import tokenize
 from textsem.text.vocabulary import UNKNOWN_ID
 from textsem.training.checkpoint import load_training_state, save_training_state
 from textsem.training.labelled_pairs import LabelledPairs, accuracy, build_vocabulary, epoch_batches
+from textsem.training.parallel import add_up_gradients, is_anywhere, own_random_numbers
 from textsem.training.target_report import RunDescription, write_card, write_curve, write_metrics
 
 __all__ = ["LabelledPairs", "TargetTrainingConfig", "train_target"]
@@ -85,6 +87,7 @@ def train_target(
     max_minutes: float | None = None,
     checkpoint_every: int = 500,
     half_precision: bool = False,
+    processes: Processes | None = None,
 ) -> WordLevelTarget:
     """Train on ``train``, keep the epoch that is best on ``dev``, report on ``test``, save all in ``folder``.
 
@@ -92,6 +95,10 @@ def train_target(
     figures, ``metrics.jsonl``, ``curve.png`` and the training state.  A run that was killed and resumed ends with the
     same weights as one that was not (same machine, same number of threads).  Dropout reads torch's global random state:
     it is seeded inside and put back before returning.
+
+    Several processes (``accelerate launch``) share the rows of every batch and take the same steps; each drops out by
+    numbers of its own, so that their outcome is one process's but for rounding where nothing is dropped out.  The main
+    process writes; a run may be resumed by another number of them.
 
     Args:
         train: Pairs to learn from; the vocabulary is theirs.
@@ -107,6 +114,7 @@ def train_target(
             saved then is the better of the best epoch and the present weights; resuming goes on exactly.
         checkpoint_every: Steps between two saved states.
         half_precision: Save the model as float16; figures are then of the rounded model.
+        processes: Those that train; None: as the environment says.
 
     Returns:
         The saved model, loaded back.
@@ -116,13 +124,15 @@ def train_target(
     """
     if not len(train.labels) or not len(dev.labels):
         raise ValueError(f"expected training and development pairs, got {len(train.labels)} and {len(dev.labels)}")
+    processes = Processes.current() if processes is None else processes
+    device = processes.place(device)
     settings = {"network": _plain(asdict(network_config)), "training": asdict(config), "num_pairs": len(train.labels)}
     cuda_devices = [torch.device(device)] if torch.device(device).type == "cuda" else []
     with torch.random.fork_rng(devices=cuda_devices):
         torch.manual_seed(config.seed)
         vocabulary = build_vocabulary(train, max_words=config.max_words)
         target = build_word_level_target(network_config, vocabulary).to(device)
-        run = _Run(target, train, config, folder, settings=settings, checkpoint_every=checkpoint_every)
+        run = _Run(target, train, config, folder, processes, settings=settings, checkpoint_every=checkpoint_every)
         if is_resumed:
             run.resume()
         elif config.word_vectors == "co-occurrence":
@@ -130,16 +140,21 @@ def train_target(
         is_finished = run.train(dev, max_minutes=max_minutes)
         progress, best = run.progress, run.best
         if not is_finished:
-            present = accuracy(target, dev)
+            present = accuracy(target, dev, processes=processes)
             best = target if present > progress.best_accuracy else best
-    save_word_level_target(best, network_config, folder, half_precision=half_precision)
+    if processes.is_main:
+        save_word_level_target(best, network_config, folder, half_precision=half_precision)
+    processes.wait()
     saved = load_word_level_target(folder).to(device)
-    figures: dict[str, Any] = {"dev_accuracy": accuracy(saved, dev)}
+    figures: dict[str, Any] = {"dev_accuracy": accuracy(saved, dev, processes=processes)}
     if test is not None:
-        figures["test_accuracy"] = accuracy(saved, test)
+        figures["test_accuracy"] = accuracy(saved, test, processes=processes)
     figures |= {"epochs_completed": progress.epoch, "best_epoch": progress.best_epoch, "seconds": progress.seconds}
-    write_curve(folder, progress.metrics)
-    write_card(folder, description or RunDescription(), settings=settings, figures=figures)
+    figures |= {"processes": processes.count} if processes.count > 1 else {}
+    if processes.is_main:
+        write_curve(folder, progress.metrics)
+        write_card(folder, description or RunDescription(), settings=settings, figures=figures)
+    processes.wait()
     return saved
 
 
@@ -152,11 +167,12 @@ class _Run:
         train: LabelledPairs,
         config: TargetTrainingConfig,
         folder: Path,
+        processes: Processes,
         *,
         settings: dict[str, Any],
         checkpoint_every: int,
     ) -> None:
-        self.target, self.config, self.folder = target, config, folder
+        self.target, self.config, self.folder, self.processes = target, config, folder, processes
         self.settings, self.checkpoint_every = settings, checkpoint_every
         self.best = copy.deepcopy(target)
         self.optimiser = torch.optim.Adam(target.parameters(), lr=config.learning_rate, fused=True)
@@ -167,6 +183,8 @@ class _Run:
         self.num_steps = -(-len(self.lengths) // config.batch_size)
 
     def save(self) -> None:
+        if not self.processes.is_main:
+            return
         extra = {"settings": self.settings, "progress": asdict(self.progress)}
         modules = {"target": self.target, "best": self.best}
         save_training_state(self.folder, modules, {"adam": self.optimiser}, {}, extra)
@@ -199,7 +217,8 @@ class _Run:
         progress, started = self.progress, time.monotonic() - self.progress.seconds
         total = self.config.num_epochs * self.num_steps
         done = progress.epoch * self.num_steps + progress.step_in_epoch
-        with tqdm(total=total, initial=done, desc="target", unit="step", mininterval=5.0) as bar:
+        is_main = self.processes.is_main
+        with tqdm(total=total, initial=done, desc="target", unit="step", mininterval=5.0, disable=not is_main) as bar:
             while progress.epoch < self.config.num_epochs:
                 batches = epoch_batches(
                     self.lengths, self.config.batch_size, seed=self.config.seed, epoch=progress.epoch
@@ -210,7 +229,7 @@ class _Run:
                     progress.seconds = time.monotonic() - started
                     bar.update()
                     bar.set_postfix(loss=f"{progress.loss_sum / progress.step_in_epoch:.3f}", refresh=False)
-                    if max_minutes is not None and progress.seconds > 60.0 * max_minutes:
+                    if max_minutes is not None and is_anywhere(progress.seconds > 60.0 * max_minutes, self.processes):
                         self.save()
                         return False
                     if progress.step_in_epoch % self.checkpoint_every == 0:
@@ -227,19 +246,27 @@ class _Run:
         for group in self.optimiser.param_groups:
             group["lr"] = config.learning_rate * (1.0 - done)
         self.target.train()
-        premise_ids, hypothesis_ids = self.batch(self.premises, rows), self.batch(self.hypotheses, rows)
-        device = self.target.device
-        with torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bfloat16"):
-            logits = self.target(premise_ids, hypothesis_ids)
-        loss = F.cross_entropy(logits.float(), self.labels[rows].to(device))
+        own = [rows[i] for i in self.processes.share(len(rows))]
+        own_random_numbers(config.seed, progress.epoch * self.num_steps + progress.step_in_epoch, self.processes)
         self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss = torch.zeros((), device=self.target.device)
+        if own:  # the last batch of an epoch may have fewer rows than there are processes
+            loss = self.loss(own) * (len(own) / len(rows))
+            loss.backward()  # type: ignore[no-untyped-call]
+        value = add_up_gradients(self.target.parameters(), loss, self.processes)
         nn.utils.clip_grad_norm_(self.target.parameters(), config.max_gradient_norm)
         self.optimiser.step()
-        value = loss.item()
         if value != value:
             raise ValueError(f"expected a finite loss, got {value} in epoch {progress.epoch + 1}")
         return value
+
+    def loss(self, rows: list[int]) -> Tensor:
+        """Return the cross-entropy of rows, their mean."""
+        premise_ids, hypothesis_ids = self.batch(self.premises, rows), self.batch(self.hypotheses, rows)
+        device = self.target.device
+        with torch.autocast(device.type, torch.bfloat16, enabled=self.config.precision == "bfloat16"):
+            logits = self.target(premise_ids, hypothesis_ids)
+        return F.cross_entropy(logits.float(), self.labels[rows].to(device))
 
     def batch(self, sentences: list[list[int]], rows: list[int]) -> Tensor:
         """Return padded ids with a few words made unknown."""
@@ -251,11 +278,12 @@ class _Run:
     def finish_epoch(self, dev: LabelledPairs) -> None:
         """Measure on the development pairs, keep the best weights, move to the next epoch."""
         progress = self.progress
-        dev_accuracy = accuracy(self.target, dev)
+        dev_accuracy = accuracy(self.target, dev, processes=self.processes)
         train_loss = progress.loss_sum / self.num_steps
         progress.epoch += 1
         progress.metrics.append({"epoch": progress.epoch, "train_loss": train_loss, "dev_accuracy": dev_accuracy})
-        _LOGGER.info("epoch %d: loss %.4f, dev accuracy %.4f", progress.epoch, train_loss, dev_accuracy)
+        if self.processes.is_main:
+            _LOGGER.info("epoch %d: loss %.4f, dev accuracy %.4f", progress.epoch, train_loss, dev_accuracy)
         if dev_accuracy > progress.best_accuracy:
             progress.best_accuracy, progress.best_epoch = dev_accuracy, progress.epoch
             self.best.load_state_dict(self.target.state_dict())
