@@ -22,7 +22,8 @@ WEIGHTS = "model.safetensors"
 
 @pytest.fixture(autouse=True)
 def quiet(monkeypatch: pytest.MonkeyPatch) -> None:
-    logging.disable_progress_bar()
+    progress: Any = logging
+    progress.disable_progress_bar()
     register()
 
 

@@ -127,23 +127,21 @@ class NliAttackPipeline(Base):  # type: ignore[misc]
     _load_feature_extractor = False
     _load_video_processor = False
     _pipeline_calls_generate = False
+    modelcard: Any = None  # transformers 5.0 asks for it where a pipeline is saved, and sets it nowhere
 
     def __init__(self, *args: Any, **options: Any) -> None:
         options.setdefault("batch_size", BATCH_SIZE)
-        super().__init__(*args, **options)
+        super().__init__(*args, **_with_precision(options))  # which throws a dtype away
         self.model.to("cpu")  # where its draws do not depend on the machine; `device` is for target and filters
         self._assembler = AttackAssembler(adversary=self.model.adversary)
 
     def _sanitize_parameters(self, **options: Any) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
         """Sort the options: those of the attack are read where pairs are attacked, one where results are written."""
-        known = {name: value for name, value in options.items() if name not in READ_ELSEWHERE}
-        precision = known.pop("dtype", None)
+        known = {name: value for name, value in _with_precision(options).items() if name not in READ_ELSEWHERE}
         unknown = sorted(set(known) - OPTIONS - {"target"})
         if unknown:
             wanted = ", ".join(sorted({*OPTIONS, "target", "dtype"}))
             raise ValueError(f"expected options among {wanted}, got {', '.join(unknown)}")
-        if precision not in (None, "auto"):
-            known["target_precision"] = known["filter_precision"] = str(precision).removeprefix("torch.")
         several = {"num_return_sequences": known["num_return_sequences"]} if "num_return_sequences" in known else {}
         return {}, known, several
 
@@ -213,3 +211,13 @@ class NliAttackPipeline(Base):  # type: ignore[misc]
         (results,) = model_outputs["results"]
         lines = [json.loads(to_line(result)) for result in results]
         return lines if num_return_sequences > 1 else lines[0]
+
+
+def _with_precision(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options with a ``dtype``, a name or torch's own, spelled out as those of target and filters."""
+    rest = {name: value for name, value in options.items() if name != "dtype"}
+    dtype = options.get("dtype")
+    if dtype in (None, "auto"):
+        return rest
+    precision = str(dtype).removeprefix("torch.")
+    return {"target_precision": precision, "filter_precision": precision, **rest}

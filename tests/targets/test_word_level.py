@@ -114,3 +114,10 @@ def test_shapes_that_do_not_fit_are_refused(
 ) -> None:
     with pytest.raises(ValueError, match="expected"):
         word_level.logits_from_soft_words(premises, torch.zeros(2, 1, 1, dtype=torch.long), weights, mask, ["a"])
+
+
+def test_long_sentence_is_read_to_its_256th_word(word_level: WordLevelTarget) -> None:
+    premises, rest = ["a man sleeps " * 200, "a man sleeps"], "a man sleeps " * 85 + "a"
+    assert [len(ids) for ids in word_level.encode(premises)] == [256, 3]
+    long, cut = (word_level.predict([text], ["a dog runs"]) for text in (premises[0], rest))
+    assert torch.equal(long, cut)
