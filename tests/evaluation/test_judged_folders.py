@@ -53,7 +53,7 @@ def encoder(monkeypatch: pytest.MonkeyPatch) -> None:
 def pages(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     """Put a function that remembers what it is given in the place of the page, which takes long to draw."""
     written: list[dict[str, Any]] = []
-    monkeypatch.setattr("textsem.evaluation.judged_folders.write_report", lambda *a, **k: written.append(k))
+    monkeypatch.setattr("textsem.evaluation.reporting.write_report", lambda *a, **k: written.append(k))
     return written
 
 
@@ -194,3 +194,16 @@ def test_what_cannot_be_judged_is_refused(models: Path, tmp_path: Path) -> None:
         config(models, tmp_path, judges=())
     with pytest.raises(ValueError, match="min_similarity from -1 to 1"):
         config(models, tmp_path, min_similarity=2.0)
+
+
+def test_run_that_was_cut_off_is_judged_by_its_whole_lines(
+    models: Path, tmp_path: Path, pages: list[dict[str, Any]]
+) -> None:
+    finished(tmp_path / "run", models / "judge")
+    (tmp_path / "run" / "settings.json").write_text(json.dumps({"target": "t", "identity": {}, "seed": 4}))
+    with (tmp_path / "run" / "results.jsonl").open("ab") as file:
+        file.write(b"{torn")
+    (summary,) = judge_folders(config(models, tmp_path / "run"))
+    assert (summary["n"], summary["seed"], summary["settings"]) == (10, 4, {"target": "t", "seed": 4})
+    assert len(read_judgements(tmp_path / "run" / "judgements.jsonl")) == 10
+    assert pages[0]["notice"] == "The run was not at its end when this page was made, after 10 pairs."

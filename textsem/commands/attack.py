@@ -66,7 +66,7 @@ def parse_options(arguments: Sequence[str], *, program: str) -> dict[str, Any]:
     add(
         "--filter-model",
         metavar="NAME",
-        help="NLI model that must keep the label: bundled, none, folder or hub id, or auto for the bundled target where "
+        help="NLI model that must keep the label: bundled, none, folder or hub id; auto is the bundled target where "
         "that is not under attack (default: auto)",
     )
     add("--margin-centre", type=float, help="how far ahead it should put the label, nats (default: 0.25)")

@@ -22,7 +22,16 @@ from textsem.evaluation.whole_files import write_json
 from textsem.model import TextAdversary
 from textsem.outputs import AttackResult
 
-__all__ = ["REPORT_NAME", "ReportConfig", "remake_report", "stored_summary", "whole_lines", "write_files"]
+__all__ = [
+    "REPORT_NAME",
+    "ReportConfig",
+    "controls_that_stand",
+    "read_object",
+    "remake_report",
+    "stored_summary",
+    "whole_lines",
+    "write_files",
+]
 
 REPORT_NAME = "report.html"
 # In settings.json beside the options of the run.
@@ -75,7 +84,7 @@ def remake_report(config: ReportConfig) -> dict[str, Any]:
     with whole_lines(folder) as results:
         summary = stored_summary(folder, results)
         judgements, validity = _judged(folder, results, summary, config)
-        controls = config.controls or _controls_that_stand(summary, folder)
+        controls = config.controls or controls_that_stand(summary, folder)
         return write_files(folder, results, judgements, {**summary, "validity": validity}, controls)
 
 
@@ -108,7 +117,7 @@ def stored_summary(folder: Path, results: Sequence[AttackResult]) -> dict[str, A
         folder: Of the run.
         results: Its lines.  What a summary says of other lines, before the run was continued, is left out.
     """
-    summary, settings = _read_json(folder / SUMMARY_NAME), _read_json(folder / SETTINGS_NAME)
+    summary, settings = read_object(folder / SUMMARY_NAME), read_object(folder / SETTINGS_NAME)
     if summary and summary.get("n") == len(results):
         return summary
     notice = f"The run was not at its end when this page was made, after {len(results)} pairs."
@@ -178,7 +187,7 @@ def _judged(
     return judgements, {**validity, **{name: before[name] for name in ("measured_by",) if name in before}}
 
 
-def _controls_that_stand(summary: Mapping[str, Any], folder: Path) -> list[str]:
+def controls_that_stand(summary: Mapping[str, Any], folder: Path) -> list[str]:
     """Return the controls of the run's settings that are where they were, or beside the run."""
     named = [Path(control) for control in (summary.get("settings") or {}).get("controls") or ()]
     places = [next((p for p in (c, folder.parent / c.name) if (p / RESULTS_NAME).is_file()), None) for c in named]
@@ -204,8 +213,12 @@ def _is_whole(path: Path) -> bool:
         return file.read() in (b"", b"\n")
 
 
-def _read_json(path: Path) -> dict[str, Any]:
-    """Return what a file holds; nothing where there is none."""
+def read_object(path: Path) -> dict[str, Any]:
+    """Return the JSON object that a file holds; an empty one where there is no file.
+
+    Raises:
+        ValueError: If it holds anything else.
+    """
     if not path.is_file():
         return {}
     try:
