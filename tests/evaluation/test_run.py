@@ -4,10 +4,13 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+import transformers
 
+from tests.decoders.tiny_language_models import word_piece_tokenizer
 from textsem.data.nli import load_nli
 from textsem.decoders.transpose_cnn import TransposeCNNDecoderConfig
 from textsem.encoders.cnn import CNNEncoderConfig
@@ -303,3 +306,27 @@ def test_goal_decides_how_candidates_are_decoded_and_filtered(into: Into, monkey
     assert "margin" not in flip["this_process"]["candidates"]
     assert "margin" in valid["this_process"]["candidates"]
     assert valid["settings"]["goal"] == "valid"
+
+
+def test_target_whose_classes_are_called_by_each_others_names_is_told_of(
+    config: AttackSnliConfig, tmp_path: Path
+) -> None:
+    folder = tmp_path / "confused"
+    tokenizer = word_piece_tokenizer(is_bert=True)
+    tokenizer.save_pretrained(folder)
+    rows = load_nli(config.data)
+    kinds: Any = transformers
+    shape = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
+    names = dict(enumerate(LABEL_NAMES))
+    bert = kinds.BertConfig(vocab_size=len(tokenizer), id2label=names, initializer_range=0.8, **shape)
+    kinds.BertForSequenceClassification(bert).save_pretrained(folder)
+    answers = load_target(str(folder)).predict(rows.premises, rows.hypotheses).argmax(dim=1).tolist()
+    assert len(set(answers)) > 1
+    pairs = zip(rows.premises, rows.hypotheses, answers, strict=True)
+    # What the target calls class c is class c + 1 to the data.
+    lines = [{"premise": a, "hypothesis": b, "label": LABEL_NAMES[(c + 1) % 3]} for a, b, c in pairs]
+    (tmp_path / "pairs.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    given = {"data": str(tmp_path / "pairs.jsonl"), "target": str(folder), "max_queries": 1, "filter_model": "none"}
+    summary = attack_snli(replace(config, output=str(tmp_path / "run"), **given))
+    assert "The target is right on only 0.0% of 40 pairs" in summary["notice"]
+    assert summary["notice"] in (tmp_path / "run" / "report.html").read_text()

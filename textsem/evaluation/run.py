@@ -9,6 +9,7 @@ from typing import Any
 from textsem.attacks.runner import RunStatistics, run_attack
 from textsem.data.stream import NliStream, stream_nli
 from textsem.evaluation.assembly import AttackAssembler, LoadedAttack
+from textsem.evaluation.class_order import suspect_label_order
 from textsem.evaluation.codes import MeasuredCodes, measure_codes
 from textsem.evaluation.control_runs import read_controls
 from textsem.evaluation.headline import headline
@@ -114,7 +115,9 @@ def _conclude(
     folder = Path(config.output)
     judgements, validity = judge_lines(folder, results, jury) if jury else (None, None)
     measured = _measured(config, loaded, results)
-    notice, seconds = data.notice, statistics.seconds + lines.seconds_waited
+    notices = (data.notice, suspect_label_order(results, config.label_order))
+    notice = " ".join(text for text in notices if text) or None
+    seconds = statistics.seconds + lines.seconds_waited
     facts = RunFacts(
         settings=asdict(config),
         seed=config.seed,
