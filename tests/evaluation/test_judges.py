@@ -135,10 +135,19 @@ def test_damaged_files_are_refused(tmp_path: Path) -> None:
         ([lines[1], lines[0]], "in the order of the pairs, got 0 after 1"),
         ([lines[0].replace(b'"before"', b'"ahead"')], "expected fields"),
         ([lines[0].rstrip(b"\n")], "in a whole line 0"),
+        ([lines[0], b"\n"], "whole JSON line 1"),
+        ([lines[0], b"[" * 100_000 + b"\n"], "whole JSON line 1"),
+        ([lines[0].replace(b'"index": 0', b'"index": "0"')], "another index in line 0"),
+        ([lines[0].replace(b'"index": 0', b'"index": -1')], "another index in line 0"),
+        ([lines[0].replace(b'"first": "neutral"', b'"first": 1')], "another before in line 0"),
+        ([lines[0].replace(b'"similarity": 0.9', b'"similarity": NaN')], "another similarity in line 0"),
+        ([lines[0].replace(b'"similarity": 0.9', b'"similarity": true')], "another similarity in line 0"),
+        ([lines[0].replace(b"false", b"0")], "another has_new_unknown in line 0"),
     ):
         path.write_bytes(b"".join(damaged))
-        with pytest.raises(ValueError, match=message):
+        with pytest.raises(ValueError, match=message) as error:
             read_judgements(path)
+        assert "in the order" in message or f"{path}" in str(error.value)
     with pytest.raises(ValueError, match="in the order of the pairs"):
         write_judgements(path, judgements[::-1])
     with pytest.raises(ValueError, match="not JSON compliant"):

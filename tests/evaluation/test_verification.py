@@ -286,6 +286,13 @@ def test_run_without_a_summary_is_refused(run: Path) -> None:
         verify(run)
 
 
+@pytest.mark.parametrize(("content", "said"), [('{"n": ', "whole JSON in"), ("[]", "a JSON object in")])
+def test_broken_summary_is_refused_by_name(run: Path, content: str, said: str) -> None:
+    (run / "summary.json").write_text(content)
+    with pytest.raises(ValueError, match=rf"expected {said} .*summary.json"):
+        verify(run)
+
+
 def test_broken_line_is_refused_by_number(run: Path) -> None:
     change_line(run, 3, lambda line: line.pop("edits"))
     with pytest.raises(ValueError, match="in line 3"):

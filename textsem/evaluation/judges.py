@@ -6,7 +6,8 @@ scores.  Figures are derived from the lines as read back.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from itertools import pairwise
 from pathlib import Path
@@ -131,20 +132,46 @@ def read_judgements(path: str | Path) -> list[Judgement]:
     """Read a whole file.
 
     Raises:
-        ValueError: If a line is torn, has other fields, or stands out of order.
+        ValueError: If a line is torn, has other fields or values, or stands out of order.
     """
-    names = [f.name for f in fields(Judgement)]
-    judgements = []
-    for number, line in enumerate(Path(path).read_bytes().splitlines(keepends=True)):
-        try:
-            values = json.loads(line)
-        except ValueError as error:
-            raise ValueError(f"expected a whole JSON line {number}, got {line[:60]!r}") from error
-        if not isinstance(values, dict) or list(values) != names or not line.endswith(b"\n"):
-            raise ValueError(f"expected fields {names} in a whole line {number}, got {line[:60]!r}")
-        judgements.append(Judgement(**values))
+    path = Path(path)
+    with path.open("rb") as file:
+        judgements = [_from_line(line, number, path) for number, line in enumerate(file)]
     _check_rising([j.index for j in judgements])
     return judgements
+
+
+def _from_line(line: bytes, number: int, path: Path) -> Judgement:
+    """Return what a line holds, its values no other than ``write_judgements`` writes."""
+    names, mend = [f.name for f in fields(Judgement)], "remove the file, and judge the run anew"
+    try:
+        values = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"expected a whole JSON line {number} of {path}, got {line[:60]!r}: {mend}") from error
+    if not isinstance(values, dict) or list(values) != names or not line.endswith(b"\n"):
+        raise ValueError(f"expected fields {names} in a whole line {number} of {path}, got {line[:60]!r}: {mend}")
+    for name, value in values.items():
+        if not _HAS_FORM[name](value):
+            raise ValueError(f"expected another {name} in line {number} of {path}, got {value!r}: {mend}")
+    return Judgement(**values)
+
+
+def _is_labels(value: Any) -> bool:
+    return isinstance(value, dict) and all(isinstance(label, str) for label in value.values())
+
+
+def _is_finite(value: Any) -> bool:
+    return value is None or (type(value) in (int, float) and math.isfinite(value))
+
+
+_HAS_FORM: dict[str, Callable[[Any], bool]] = {
+    "index": lambda value: type(value) is int and value >= 0,
+    "before": _is_labels,
+    "after": lambda value: value is None or _is_labels(value),
+    "similarity": _is_finite,
+    "perplexity_ratio": _is_finite,
+    "has_new_unknown": lambda value: value is None or isinstance(value, bool),
+}
 
 
 def _labels(judges: Mapping[str, Target], premises: Sequence[str], hypotheses: Sequence[str]) -> list[dict[str, str]]:

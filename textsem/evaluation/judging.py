@@ -16,6 +16,7 @@ from textsem.evaluation.judges import (
     read_judgements,
     write_judgements,
 )
+from textsem.evaluation.reporting import read_object
 from textsem.evaluation.results import RESULTS_NAME
 from textsem.evaluation.validity import ValidityThresholds, summarise_validity
 from textsem.outputs import AttackResult
@@ -149,7 +150,7 @@ def judgements_of(folder: Path, results: Sequence[AttackResult], jury: Jury) -> 
     """Return what the jury says about a run, from its file where the same jury has written it since the run."""
     path, stored = folder / JUDGEMENTS_NAME, folder / JURY_NAME
     if path.is_file() and stored.is_file() and path.stat().st_mtime >= (folder / RESULTS_NAME).stat().st_mtime:
-        if json.loads(stored.read_text(encoding="utf-8")) == jury.identity:
+        if read_object(stored) == jury.identity:
             return read_judgements(path)
     judgements, _ = judge_lines(folder, results, jury)
     stored.write_text(json.dumps(jury.identity, indent=2) + "\n", encoding="utf-8")

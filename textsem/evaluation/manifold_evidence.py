@@ -1,6 +1,5 @@
 """What speaks for a learned manifold: how far codes are moved, whether they still look like codes, and where to."""
 
-import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -18,6 +17,7 @@ from textsem.evaluation.identity import identify_model, model_folder
 from textsem.evaluation.judges import JUDGEMENTS_NAME, read_judgements
 from textsem.evaluation.manifold_tables import write_manifold_evidence
 from textsem.evaluation.metrics import success_by_distance
+from textsem.evaluation.reporting import read_object
 from textsem.evaluation.results import RESULTS_NAME, SUMMARY_NAME, package_versions, read_results
 from textsem.evaluation.run import BUNDLED_MODEL
 from textsem.evaluation.smoothness_sources import code_batch
@@ -213,7 +213,5 @@ def _valid_only(
 
 def _scoring_judge(folder: Path) -> str | None:
     """Return the judge that the run's summary names, or None."""
-    path = folder / SUMMARY_NAME
-    summary = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    judge: str | None = (summary.get("validity") or {}).get("scoring_judge")
+    judge: str | None = (read_object(folder / SUMMARY_NAME).get("validity") or {}).get("scoring_judge")
     return judge

@@ -1,6 +1,5 @@
 """Is a run what it says?  Its target is asked again, and every figure of its summary is computed again."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import islice
@@ -15,6 +14,7 @@ from textsem.evaluation.identity import identify_model, model_folder
 from textsem.evaluation.judges import JUDGEMENTS_NAME, Judgement, read_judgements
 from textsem.evaluation.metrics import summarise
 from textsem.evaluation.report import headline
+from textsem.evaluation.reporting import read_object
 from textsem.evaluation.results import RESULTS_NAME, SETTINGS_NAME, SUMMARY_NAME, read_results
 from textsem.evaluation.run import BUNDLED_MODEL
 from textsem.evaluation.validity import ValidityThresholds, summarise_validity
@@ -214,7 +214,7 @@ def _check_identity(
         pairs.append((SUMMARY_NAME, "data.sha256", data["sha256"], _digest_of_lines(results)))
         pairs.append((SUMMARY_NAME, "data.rows", data["rows"], len(results)))
     if (folder / SETTINGS_NAME).is_file():
-        stored = json.loads((folder / SETTINGS_NAME).read_text(encoding="utf-8"))
+        stored = read_object(folder / SETTINGS_NAME)
         # What the run was to read, and what it found there: a single file has no splits.
         facts = {**summary["settings"], "identity": summary.get("model")}
         facts |= {name: data[name] for name in ("source", "split") if name in data}
@@ -264,7 +264,7 @@ def _read_summary(folder: Path) -> dict[str, Any]:
     path = folder / SUMMARY_NAME
     if not path.is_file():
         raise ValueError(f"expected {SUMMARY_NAME} beside the results in {folder}, got none")
-    summary: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    summary = read_object(path)
     if not isinstance(summary.get("settings"), dict) or "target" not in summary["settings"]:
         raise ValueError(f"expected settings with a target in {path}, got none")
     return summary
