@@ -1,6 +1,7 @@
 """The main job in real processes: two against one, one that dies, one that is interrupted; the same bytes each time."""
 
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -63,12 +64,19 @@ def environment() -> dict[str, str]:
     return {**kept, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
 
 
-def start(*arguments: str) -> "subprocess.Popen[str]":
+def start(*arguments: str, largest_file: int = resource.RLIM_INFINITY) -> "subprocess.Popen[str]":
     command = [sys.executable, *arguments]
-    return subprocess.Popen(command, cwd=ROOT, env=environment(), stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(
+        command,
+        cwd=ROOT,
+        env=environment(),
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, resource.RLIM_INFINITY)),
+    )
 
 
-def ended(process: "subprocess.Popen[str]", seconds: float = 120) -> tuple[int, str]:
+def ended(process: "subprocess.Popen[str]", seconds: float = 300) -> tuple[int, str]:
     """Wait for the end; return the exit code and what stands on standard error."""
     try:
         _, errors = process.communicate(timeout=seconds)
@@ -128,12 +136,26 @@ def test_interrupted_run_keeps_its_lines_and_is_completed_by_two(program: str, w
     assert results.read_bytes() == whole
 
 
+def test_run_without_room_for_its_lines_keeps_whole_ones(program: str, whole: bytes, tmp_path: Path) -> None:
+    room = whole.index(b"\n", len(whole) // 2) + 20
+    code, errors = ended(start(program, *options(tmp_path), largest_file=room))
+    results = tmp_path / "results.jsonl"
+    assert (code, errors.splitlines()[-1:]) == (
+        2,
+        [
+            f"error: could not write {results}: File too large; see that it can be written to, then continue with "
+            "--resume: what was written before is kept"
+        ],
+    )
+    assert results.read_bytes() == whole[: whole.rindex(b"\n", 0, room) + 1]
+
+
 @pytest.mark.parametrize("victim", [0, 1])
 def test_dead_process_ends_the_others_and_its_lines_are_kept(tmp_path: Path, victim: int) -> None:
     program = tmp_path / "dying.py"
     program.write_text(DYING)
     cut, alone = tmp_path / "cut", tmp_path / "alone"
-    code, errors = ended(start(*LAUNCH, str(program), str(cut), str(victim)), seconds=60)
+    code, errors = ended(start(*LAUNCH, str(program), str(cut), str(victim)), seconds=120)
     assert code != 0
     assert "SIGKILL" in errors
     kept = sum(path.read_bytes().count(b"\n") for path in cut.glob("results.part-*.jsonl"))
