@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from safetensors import SafetensorError
@@ -112,13 +113,15 @@ def test_signals_end_a_process_with_one_line(number: signal.Signals) -> None:
     assert (process.returncode, shown) == (INTERRUPTED, "interrupted; kept\n")
 
 
-def test_closed_pipe_ends_without_a_word() -> None:
+@pytest.mark.parametrize("unbuffered", [{}, {"PYTHONUNBUFFERED": "1"}])
+def test_closed_pipe_ends_without_a_word(unbuffered: dict[str, str]) -> None:
     work = "def work():\n    sys.stdin.readline()\n    print('x' * 100)\n    return 0"
     code = f"import sys\nfrom textsem.commands.endings import end\n{work}\nsys.exit(end(work))"
     reading, writing = os.pipe()
-    with subprocess.Popen(
-        [sys.executable, "-c", code], cwd=ROOT, stdin=subprocess.PIPE, stdout=writing, stderr=subprocess.PIPE, text=True
-    ) as process:
+    options: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": writing, "stderr": subprocess.PIPE, "text": True}
+    # With a buffer nothing is written before the end, and the pipe is found closed only there.
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    with subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, env=environment | unbuffered, **options) as process:
         os.close(writing)
         os.close(reading)
         _, shown = process.communicate("go\n", timeout=30)
