@@ -95,14 +95,16 @@ def test_quotation_marks_of_glue_files_are_text(tmp_path: Path) -> None:
     found = rows(tmp_path / "a.tsv", 'sentence1\tsentence2\tlabel\n"Open\tB "b"\tx\nA\tB\n', tabs=True)
     assert values(found[0]) == ['"Open', 'B "b"', "x"]
     assert "fields with tabs inside" in str(found[1].problem)
+    (row,) = rows(tmp_path / "a.csv", 'sentence1,sentence2,label\n"A, a",B,x\n')
+    assert values(row) == ["A, a", "B", "x"]
 
 
 def test_bytes_that_are_no_utf8_are_told_and_their_row_kept(tmp_path: Path) -> None:
-    first, bad, last = rows(tmp_path / "a.csv", HEADER.encode() + b'A,B,neutral\n"caf\xe9\nx",B,neutral\nC,D,neutral\n')
+    first, bad, last = rows(tmp_path / "a.csv", HEADER.encode() + b'A,B,neutral\n"x\ncaf\xe9",B,neutral\nC,D,neutral\n')
     assert (first.problem, last.problem) == (None, None)
-    assert values(bad) == ["caf\udce9\nx", "B", "neutral"]
+    assert values(bad) == ["x\ncaf\udce9", "B", "neutral"]
     assert "on line 3 of" in str(bad.problem)
-    assert "the byte 0xE9 at position 5, which is no UTF-8 text: save the file as UTF-8" in str(bad.problem)
+    assert "the byte 0xE9 at position 4, which is no UTF-8 text: save the file as UTF-8" in str(bad.problem)
 
 
 def test_text_keeps_what_only_looks_like_a_line_end(tmp_path: Path) -> None:

@@ -150,6 +150,12 @@ def test_a_hundred_unknown_labels_at_first_are_another_naming(others: int) -> No
         NliStream(rows)
 
 
+def test_rows_whose_labels_are_known_are_read_though_all_are_bad() -> None:
+    rows = table(["e"] * 2 * HEAD_LABELS)
+    stream = NliStream(dataclasses.replace(rows, columns={**rows.columns, "premise": [None] * 2 * HEAD_LABELS}))
+    assert sum(len(chunk.problems) for chunk in stream.chunks(64)) == 2 * HEAD_LABELS
+
+
 def test_broken_lines_at_first_are_no_other_naming(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
     path.write_text("{broken\n" * 2 * HEAD_LABELS + json.dumps(dict(zip(COLUMNS, ("A", "B", "e"), strict=True))))

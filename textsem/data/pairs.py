@@ -208,7 +208,7 @@ def _is_unlabelled(raw: object) -> bool:
 
 def _scalar(raw: object) -> str | None:
     """Return the text of a string or a number, None of anything else."""
-    if isinstance(raw, bool) or not isinstance(raw, str | Number):
+    if not isinstance(raw, str | Number):
         return None
     try:
         return str(raw).strip()
