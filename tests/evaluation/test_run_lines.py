@@ -262,6 +262,19 @@ def test_run_without_pairs_leaves_an_empty_file(tmp_path: Path) -> None:
     assert (tmp_path / "results.jsonl").read_bytes() == b""
 
 
+def test_folder_is_for_one_run_at_a_time(tmp_path: Path) -> None:
+    with open_run(tmp_path, SETTINGS, resume=False) as lines:
+        lines.skip(CHUNKS[0])
+        lines.write(RESULTS[:SIZE])
+        for resume in (False, True):
+            with pytest.raises(ValueError, match="expected a folder that no other run writes to"):
+                open_run(tmp_path, SETTINGS, resume=resume)
+        assert lines.finish() == RESULTS[:SIZE]
+    with pytest.raises(ValueError, match="expected seed 3"):
+        open_run(tmp_path, {"seed": 4}, resume=True)
+    open_run(tmp_path, SETTINGS, resume=True).close()
+
+
 def test_missing_chunk_is_told(tmp_path: Path) -> None:
     with open_run(tmp_path, SETTINGS, resume=False) as lines:
         for chunk in CHUNKS[:2]:

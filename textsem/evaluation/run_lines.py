@@ -8,16 +8,18 @@ lines it left, in the file or in parts, are kept, and only chunks that lack a li
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from textsem.attacks.chunk import PairChunk
+from textsem.evaluation.folder_lock import FolderLock
 from textsem.evaluation.result_lines import ResultLines, read_results, to_line
 from textsem.evaluation.result_parts import PartLines, merge_parts, num_distinct
 from textsem.evaluation.results import PART_PATTERN, RESULTS_NAME, begin_run, continue_run
-from textsem.evaluation.whole_files import LineFile, write_whole
+from textsem.evaluation.whole_files import LineFile, check_writable, write_whole
 from textsem.outputs import AttackResult
 from textsem.processes import Processes
 
@@ -49,6 +51,7 @@ class RunLines:
         has_parts = any(file.path != self._path for file in self._files)
         self._own = self._path if processes.count == 1 and not has_parts else _new_part(folder, processes.rank)
         self._open: LineFile | None = None
+        self.at_close = ExitStack()
         self._last_index = -1
         self._num_chunks = self._num_pairs = 0
 
@@ -59,13 +62,17 @@ class RunLines:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Close the file."""
+        """Close the file, and let other runs have the folder."""
         self.close()
 
-    @property
-    def num_done(self) -> int:
-        """Return how many pairs there are at least, by the lines that were there."""
-        return max((file.num_pairs for file in self._files), default=0)
+    def check_num_done(self, num_pairs: int) -> None:
+        """Raise a ValueError if a line that was there is about none of so many pairs."""
+        num_done = max((file.num_pairs for file in self._files), default=0)
+        if num_done > num_pairs:
+            raise ValueError(
+                f"expected at most {num_pairs} completed lines, one a pair, got one about pair {num_done - 1} in "
+                f"{self._path.parent}: resume with as many pairs as before, or begin anew"
+            )
 
     def skip(self, chunk: PairChunk) -> bool:
         """Tell whether another process attacks this chunk, or every line of it is there.
@@ -110,12 +117,8 @@ class RunLines:
             ValueError: If lines are left that the data have no pair for, or a pair has no line.
             OSError: If the merged file cannot be written; the parts are kept.
         """
-        self.close()
-        if self.num_done > self._num_pairs:
-            raise ValueError(
-                f"expected at most {self._num_pairs} completed lines, one a pair, got one about pair "
-                f"{self.num_done - 1} in {self._path.parent}: resume with as many pairs as before, or begin anew"
-            )
+        self._close_file()
+        self.check_num_done(self._num_pairs)
         began = time.perf_counter()
         self.wait()
         self.seconds_waited = time.perf_counter() - began
@@ -135,7 +138,11 @@ class RunLines:
         return results
 
     def close(self) -> None:
-        """Close the file; a second call does nothing."""
+        """Close the file and let other runs have the folder; a second call does nothing."""
+        self._close_file()
+        self.at_close.close()
+
+    def _close_file(self) -> None:
         if self._open is not None:
             self._open.close()
 
@@ -160,22 +167,24 @@ def open_run(
         wait: Returns when every process has called it; None for ``patient_wait(processes)``.
 
     Raises:
-        ValueError: If the run to be continued was made with other settings, is damaged, or has more lines than pairs.
+        ValueError: If another run writes to the folder; if the run to be continued was made with other settings, is
+            damaged, or has more lines than pairs.
         OSError: If files cannot be made in the folder.
     """
     folder, processes = Path(folder), processes or Processes()
     wait = wait or patient_wait(processes)
-    if processes.is_main:
-        (continue_run if resume else begin_run)(folder, settings)
-    wait()
-    lines = RunLines(folder, processes, wait)
-    if num_pairs is not None and lines.num_done > num_pairs:
-        raise ValueError(
-            f"expected at most {num_pairs} completed lines, one a pair, got one about pair {lines.num_done - 1} in "
-            f"{folder}: resume with as many pairs as before, or begin anew"
-        )
-    # Nobody may write before everybody has read what was there.
-    wait()
+    with ExitStack() as until_failure:
+        if processes.is_main:
+            check_writable(folder)
+            until_failure.callback(FolderLock(folder).release)
+            (continue_run if resume else begin_run)(folder, settings)
+        wait()
+        lines = RunLines(folder, processes, wait)
+        if num_pairs is not None:
+            lines.check_num_done(num_pairs)
+        # Nobody may write before everybody has read what was there.
+        wait()
+        lines.at_close = until_failure.pop_all()
     return lines
 
 
