@@ -25,7 +25,9 @@ from textsem.evaluation.verification_checks import (
     compare_figures,
     verification_table,
 )
+from textsem.evaluation.verification_lines import check_lines
 from textsem.model import TextAdversary
+from textsem.outputs import AttackResult
 from textsem.targets.loading import build_word_level_target, load_target, save_word_level_target
 from textsem.text.labels import LABEL_NAMES
 from textsem.text.vocabulary import Vocabulary
@@ -278,6 +280,23 @@ def test_run_of_another_package_needs_neither_adversary_nor_distance(run: Path) 
     verification = verify(run)
     assert verification.differences == []
     assert any(note.startswith("distances") for note in verification.not_checked)
+
+
+@pytest.mark.parametrize(
+    ("label", "prediction", "changed", "is_flip"),
+    [
+        ("not_entailment", "neutral", "contradiction", False),
+        ("contradiction", "not_entailment", "not_entailment", False),
+        ("not_entailment", "contradiction", "entailment", True),
+        ("neutral", "neutral", "contradiction", True),
+    ],
+)
+def test_success_is_a_prediction_that_no_longer_agrees(
+    label: str, prediction: str, changed: str, is_flip: bool
+) -> None:
+    line = AttackResult(0, "p", "A man sleeps.", label, prediction, "success", "A boy sleeps.", changed, queries=1)
+    statuses = check_lines([replace(line, edits=1)], {}, None, tolerance=1e-5)[0]
+    assert [difference.field for difference in statuses.differences] == ([] if is_flip else ["status"])
 
 
 def test_run_without_a_summary_is_refused(run: Path) -> None:

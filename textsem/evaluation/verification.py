@@ -276,5 +276,6 @@ def _target(name: str, settings: Mapping[str, Any], *, device: str | None) -> Me
         device=device or settings.get("device") or "cpu",
         batch_size=settings.get("batch_size") or 64,
         label_order=settings.get("label_order"),
+        dtype=settings.get("target_precision") or "float32",
     )
     return MeteredTarget(loaded, access=settings.get("access") or "score")
