@@ -21,6 +21,7 @@ from textsem.evaluation.results import RESULTS_NAME, SUMMARY_NAME, read_results
 from textsem.evaluation.run import BUNDLED_MODEL
 from textsem.evaluation.run_config import AttackSnliConfig
 from textsem.model import TextAdversary
+from textsem.processes import Processes
 from textsem.targets.loading import BUNDLED_FOLDER as BUNDLED_TARGET
 from textsem.targets.loading import load_target
 
@@ -129,6 +130,7 @@ def compare_attacks(config: CompareConfig, *, show_progress: bool = False) -> di
         ValueError: If an option, the data or a model does not fit, or a judge took part.
         PeerError: If a peer's process fails; what was written stays, and the same call continues.
     """
+    Processes.current().expect_alone("a comparison of attacks")
     scene = _load_scene(config)
     jury = _load_jury(config, scene)
     folder = Path(config.output)

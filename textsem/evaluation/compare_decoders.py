@@ -31,6 +31,7 @@ from textsem.evaluation.results import package_versions
 from textsem.evaluation.run import BUNDLED_MODEL
 from textsem.evaluation.run_config import AttackSnliConfig
 from textsem.model import TextAdversary
+from textsem.processes import Processes
 from textsem.targets.loading import BUNDLED_FOLDER as BUNDLED_TARGET
 from textsem.targets.loading import load_target
 
@@ -136,6 +137,7 @@ def compare_decoders(config: CompareDecodersConfig, *, show_progress: bool = Fal
     Raises:
         ValueError: If an option, the data or a model does not fit, or a judge took part.
     """
+    Processes.current().expect_alone("a comparison of decoders")
     folder, folders = Path(config.output), config.folders()
     models = {name: TextAdversary.from_pretrained(model_folder(own, BUNDLED_MODEL)) for name, own in folders.items()}
     data = load_nli(config.data, split=config.split, limit=config.limit)

@@ -16,6 +16,7 @@ from textsem.evaluation.results import RESULTS_NAME, SUMMARY_NAME
 from textsem.evaluation.whole_files import write_json
 from textsem.model import TextAdversary
 from textsem.outputs import AttackResult
+from textsem.processes import Processes
 
 __all__ = ["JudgeResultsConfig", "judge_folders"]
 
@@ -78,6 +79,7 @@ def judge_folders(config: JudgeResultsConfig) -> list[dict[str, Any]]:
     Raises:
         ValueError: If a folder has no results, a judge took part in an attack, or a control was not judged alike.
     """
+    Processes.current().expect_alone("judging finished runs")
     folders = [Path(folder) for folder in config.folders]
     missing = [str(folder) for folder in folders if not (folder / RESULTS_NAME).is_file()]
     if missing:

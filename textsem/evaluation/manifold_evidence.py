@@ -25,6 +25,7 @@ from textsem.evaluation.validity_conditions import has_measures, is_valid, was_a
 from textsem.latent.gram_schmidt import orthonormal_rows
 from textsem.model import TextAdversary
 from textsem.outputs import AttackResult
+from textsem.processes import Processes
 from textsem.text.batches import encode_sentences
 from textsem.text.tokenization import tokenize
 
@@ -91,6 +92,7 @@ def manifold_evidence(config: ManifoldEvidenceConfig) -> dict[str, Any]:
     Raises:
         ValueError: If an option, the data, the adversary or the run does not fit.
     """
+    Processes.current().expect_alone("the evidence of a manifold")
     start = time.perf_counter()
     data = load_nli(config.data, split=config.split, limit=config.num_hypotheses)
     curve = None if config.results is None else success_curve(Path(config.results), judge_name=config.judge)
