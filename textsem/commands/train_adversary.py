@@ -6,9 +6,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from textsem.commands.devices import check_device
 from textsem.commands.endings import TRAINING_KEPT, end
 from textsem.commands.parsing import add_label_order, command_parser, shown_command
+from textsem.commands.preconditions import check_device, check_output
 
 __all__ = ["main", "parse_arguments"]
 
@@ -79,10 +79,13 @@ def main(arguments: Sequence[str] | None = None, *, program: str = "textsem trai
 
 def _train(options: argparse.Namespace, command: str) -> int:
     # Not before parsing, so that --help and a misspelt option answer at once.
+    from textsem.processes import Processes
     from textsem.training.adversary_run import AdversaryJob, run_adversary_job
 
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     check_device(options.device)
+    check_output(options.output)
     folder = run_adversary_job(AdversaryJob(**vars(options), command=command))
-    print(f"saved {folder}")
+    if Processes.current().is_main:
+        print(f"saved {folder}")
     return 0

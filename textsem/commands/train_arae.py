@@ -6,9 +6,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from textsem.commands.devices import check_device
 from textsem.commands.endings import TRAINING_KEPT, end
 from textsem.commands.parsing import command_parser, shown_command
+from textsem.commands.preconditions import check_device, check_output
 
 __all__ = ["main", "parse_arguments"]
 
@@ -60,6 +60,7 @@ def _train(options: argparse.Namespace, command: str) -> int:
 
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     check_device(options.device)
+    check_output(options.output)
     folder = run_arae_job(ARAEJob(**vars(options), command=command))
     print(f"saved {folder}")
     return 0

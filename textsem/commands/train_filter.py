@@ -8,6 +8,7 @@ from pathlib import Path
 
 from textsem.commands.endings import TRAINING_KEPT, end
 from textsem.commands.parsing import command_parser, shown_command
+from textsem.commands.preconditions import check_output
 
 __all__ = ["main", "parse_arguments"]
 
@@ -57,6 +58,7 @@ def _train(options: argparse.Namespace, command: str) -> int:
     from textsem.training.target_report import RunDescription
 
     logging.basicConfig(level=logging.INFO, format="%(message)s")
+    check_output(options.output)
     train = [load_nli(source, split=options.split, limit=options.limit) for source in options.data]
     dev = load_nli(options.dev_data, split=options.dev_split)
     train_cross_encoder(

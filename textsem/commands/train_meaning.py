@@ -10,6 +10,7 @@ from pathlib import Path
 
 from textsem.commands.endings import end
 from textsem.commands.parsing import command_parser, shown_command
+from textsem.commands.preconditions import check_output
 
 __all__ = ["main", "parse_arguments"]
 
@@ -59,6 +60,7 @@ def _distil(options: argparse.Namespace, command: str) -> int:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     if options.model is None:
         raise ValueError("expected --model, the adversary's folder to write into, got none")
+    check_output(options.model)
     config = MeaningConfig(num_sentences=options.sentences, dim=options.dim, ridge=options.ridge, seed=options.seed)
     data = load_nli(options.data, split=options.split)
     identity = replace(data.identity, source=file_name(data.identity.source))

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from textsem.commands.devices import check_device
 from textsem.commands.endings import TRAINING_KEPT, end
 from textsem.commands.parsing import add_label_order, command_parser, shown_command
+from textsem.commands.preconditions import check_device, check_output
 
 if TYPE_CHECKING:
     from textsem.data.nli import DataIdentity
@@ -74,6 +74,7 @@ def _train(options: argparse.Namespace, command: str) -> int:
 
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     check_device(options.device)
+    check_output(options.output)
     order = options.label_order
     train = load_nli(options.data, split=options.split, limit=options.limit, label_order=order)
     dev = load_nli(options.dev_data or options.data, split=options.dev_split, label_order=order)
