@@ -45,7 +45,7 @@ def load_pretrained(name_or_folder: str, load: Callable[[bool], Loaded], *, kind
         if not _hub_answers():
             raise ValueError(
                 f"expected a folder or a hub id, got {name_or_folder!r}: no such folder, not in the local cache, "
-                "and the hub does not answer"
+                f"and the hub does not answer{_why_offline()}"
             ) from error
     try:
         return load(False)
@@ -104,13 +104,23 @@ def _hub_answers() -> bool:
     """Tell within seconds whether the hub can be reached: its own client retries for minutes."""
     import socket
 
-    if any(os.environ.get(name, "0").upper() in ("1", "ON", "YES", "TRUE") for name in _OFFLINE_VARIABLES):
+    if _offline_variables():
         return False
     try:
         socket.create_connection(_first_stop(), timeout=_HUB_PATIENCE_SECONDS).close()
     except OSError:
         return False
     return True
+
+
+def _offline_variables() -> list[str]:
+    """Return the environment variables by which the user keeps from asking the hub."""
+    return [name for name in _OFFLINE_VARIABLES if os.environ.get(name, "0").upper() in ("1", "ON", "YES", "TRUE")]
+
+
+def _why_offline() -> str:
+    names = _offline_variables()
+    return f": {' and '.join(names)} forbid{'s' if len(names) == 1 else ''} asking it" if names else ""
 
 
 def _first_stop() -> tuple[str, int]:
