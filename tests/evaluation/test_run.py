@@ -326,7 +326,7 @@ def test_target_whose_classes_are_called_by_each_others_names_is_told_of(
     # What the target calls class c is class c + 1 to the data.
     lines = [{"premise": a, "hypothesis": b, "label": LABEL_NAMES[(c + 1) % 3]} for a, b, c in pairs]
     (tmp_path / "pairs.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    given = {"data": str(tmp_path / "pairs.jsonl"), "target": str(folder), "max_queries": 1, "filter_model": "none"}
-    summary = attack_snli(replace(config, output=str(tmp_path / "run"), **given))
+    given: dict[str, Any] = {"data": str(tmp_path / "pairs.jsonl"), "target": str(folder), "max_queries": 1}
+    summary = attack_snli(replace(config, output=str(tmp_path / "run"), filter_model="none", **given))
     assert "The target is right on only 0.0% of 40 pairs" in summary["notice"]
     assert summary["notice"] in (tmp_path / "run" / "report.html").read_text()
