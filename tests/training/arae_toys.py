@@ -3,11 +3,12 @@
 from dataclasses import replace
 from pathlib import Path
 
-from tests.training.toys import SENTENCES
+from tests.training.toys import ALONE, SENTENCES
 from textsem.arae import ARAEConfig
 from textsem.arae_networks import CriticConfig, GeneratorConfig
 from textsem.decoders.arae import ARAEDecoderConfig
 from textsem.encoders.cnn import CNNEncoderConfig
+from textsem.processes import Processes
 from textsem.training.arae import ARAERun, build_arae
 from textsem.training.arae_config import ARAEPreset, ARAETrainingConfig
 
@@ -34,10 +35,12 @@ TINY = ARAEPreset(SHAPE, CONFIG)
 HELD_OUT = ("A horse sleeps in the park.", "No bird eats", "The cat runs in a house", "An animal runs.", "A dog eats.")
 
 
-def build_run(folder: Path, config: ARAETrainingConfig = CONFIG, shape: ARAEConfig = SHAPE) -> ARAERun:
+def build_run(
+    folder: Path, config: ARAETrainingConfig = CONFIG, shape: ARAEConfig = SHAPE, *, processes: Processes = ALONE
+) -> ARAERun:
     """Build everything afresh."""
     model = build_arae(SENTENCES, shape, config)
-    return ARAERun(model, SENTENCES, HELD_OUT, config, folder)
+    return ARAERun(model, SENTENCES, HELD_OUT, config, folder, processes=processes)
 
 
 def exact() -> ARAETrainingConfig:

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from tests.training import arae_toys
 from tests.training.toys import CONFIG, NETWORK, PAIRS, build_run
 from textsem.latent.state import state_to_tensors
 from textsem.processes import Processes
@@ -15,6 +16,7 @@ from textsem.targets.loading import build_word_level_target
 from textsem.training import cross_encoder, target
 from textsem.training.adversary import AdversaryRun, train_adversary
 from textsem.training.adversary_config import AdversaryTrainingConfig
+from textsem.training.arae import train_arae
 from textsem.training.cross_encoder import CrossEncoderConfig, train_cross_encoder
 from textsem.training.labelled_pairs import build_vocabulary
 from textsem.training.target import TargetTrainingConfig, train_target
@@ -33,6 +35,7 @@ BATCHES: dict[str, tuple[AdversaryTrainingConfig, str | None, int]] = {
 }
 # 36 pairs in batches of 7: the last has one pair, and of two processes one has none.
 TARGET = TargetTrainingConfig(num_epochs=2, batch_size=7, unknown_rate=0.0)
+RESUMED: dict[str, Any] = {"is_resumed": True}
 CROSS_ENCODER = CrossEncoderConfig(batch_size=7, learning_rate=1e-3, precision="float32")
 
 
@@ -73,6 +76,16 @@ def whole_run(folder: Path, processes: Processes, **options: Any) -> dict[str, T
     return outcome(run)
 
 
+def arae_run(folder: Path, processes: Processes, **options: Any) -> dict[str, Tensor]:
+    config = replace(arae_toys.CONFIG, batch_size=5, word_dropout=0.3)  # shares of two sentences and three
+    run = arae_toys.build_run(folder, config, processes=processes)
+    before = {f"before {name}": value.clone() for name, value in run.model.state_dict().items()}
+    train_arae(run, watch_every=3, **options)
+    recent = {f"recent {i}": codes for i, codes in enumerate(run.steps.recent)}
+    found = {f"after {name}": value for name, value in run.model.state_dict().items()}
+    return {**before, **found, **recent, "generator": run.steps.random.get_state()}
+
+
 def target_weights(folder: Path, processes: Processes) -> dict[str, Tensor]:
     """Return the weights in memory, not those of a file that all read; nothing is dropped out."""
     torch.manual_seed(0)
@@ -99,8 +112,12 @@ def main(folder: Path) -> None:
     found["resumed"] = whole_run(folder / "stopped", processes, is_resumed=True)
     found["taken over"] = whole_run(folder / "begun", processes, is_resumed=True)
     whole_run(folder / "handed on", processes, max_minutes=0.0)
-    train_target(PAIRS, PAIRS, NETWORK, TARGET, folder / "target")
+    for name, options in (("target", {}), ("target stopped", {"max_minutes": 0.0}), ("target stopped", RESUMED)):
+        train_target(PAIRS, PAIRS, NETWORK, TARGET, folder / name, **options)
     train_cross_encoder(str(folder / "base"), PAIRS, PAIRS, CROSS_ENCODER, folder / "encoder")
+    found["arae"] = arae_run(folder / "arae", processes)
+    arae_run(folder / "arae stopped", processes, max_minutes=0.0)
+    found["arae resumed"] = arae_run(folder / "arae stopped", processes, is_resumed=True)
     found["target"] = target_weights(folder / "target again", processes)
     found["encoder"] = encoder_weights(str(folder / "base"), folder / "encoder again", processes)
     torch.save(found, folder / f"found_{processes.rank}.pt")

@@ -10,12 +10,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from tests.training import launched
+from tests.training import arae_toys, launched
 from tests.training.test_cross_encoder import save_teachable_bert
 from tests.training.toys import NETWORK, PAIRS, build_run
 from textsem.processes import Processes
 from textsem.training.adversary import train_adversary
 from textsem.training.cross_encoder import train_cross_encoder
+from textsem.training.meaning import MeaningConfig, distil_meaning
 from textsem.training.parallel import add_up_gradients, own_random_numbers
 from textsem.training.target import train_target
 
@@ -86,11 +87,15 @@ def test_a_batch_of_two_processes_is_that_of_one(both: Launched, name: str, tmp_
 
 @pytest.mark.slow
 def test_runs_of_two_processes_resume_exactly(both: Launched) -> None:
-    whole, resumed = both.ranks[0]["whole"], both.ranks[0]["resumed"]
-    assert whole.keys() == resumed.keys()
-    for name, value in whole.items():
-        if name != "counts":  # a target that is asked again after a stop has forgotten what it answered
-            assert torch.equal(resumed[name], value), name
+    first = both.ranks[0]
+    for whole, resumed in ((first["whole"], first["resumed"]), (first["arae"], first["arae resumed"])):
+        assert whole.keys() == resumed.keys()
+        for name, value in whole.items():
+            if name != "counts":  # a target that is asked again after a stop has forgotten what it answered
+                assert torch.equal(resumed[name], value), name
+    # With dropout, and shares of three pairs and four: the processes draw different amounts of random numbers.
+    weights, again = (both.folder / name / "model.safetensors" for name in ("target", "target stopped"))
+    assert weights.read_bytes() == again.read_bytes()
 
 
 @pytest.mark.slow
@@ -108,11 +113,22 @@ def test_another_number_of_processes_takes_a_run_over(both: Launched, tmp_path: 
 
 
 @pytest.mark.slow
+def test_an_arae_of_two_processes_is_that_of_one(both: Launched, tmp_path: Path) -> None:
+    """Seven batches of five; Adam alone enlarges what is rounded."""
+    found, alone = both.ranks[0]["arae"], launched.arae_run(tmp_path / "arae", ALONE)
+    assert_moved_alike(parts(found, "after "), parts(alone, "after "), parts(alone, "before "), share=0.01)
+    assert torch.equal(found["generator"], alone["generator"])
+    for name, codes in parts(alone, "recent ").items():
+        torch.testing.assert_close(found[f"recent {name}"], codes, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.slow
 def test_main_process_alone_writes(both: Launched, tmp_path: Path) -> None:
     train_adversary(build_run(tmp_path / "whole"), checkpoint_every=2)
     train_target(PAIRS, PAIRS, NETWORK, launched.TARGET, tmp_path / "target")
     train_cross_encoder(str(both.folder / "base"), PAIRS, PAIRS, launched.CROSS_ENCODER, tmp_path / "encoder")
-    for name in ("whole", "target", "encoder"):
+    launched.arae_run(tmp_path / "arae", ALONE)
+    for name in ("whole", "target", "encoder", "arae"):
         found, expected = both.folder / name, tmp_path / name
         assert sorted(path.name for path in found.iterdir()) == sorted(path.name for path in expected.iterdir())
         lines = [(folder / "metrics.jsonl").read_text().splitlines() for folder in (found, expected)]
@@ -139,6 +155,14 @@ def test_classifiers_of_two_processes_are_those_of_one(both: Launched, name: str
 def test_more_processes_than_rows_of_a_batch_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="expected a row of every batch for each of 5 processes, got 4"):
         build_run(tmp_path, processes=Processes(0, 5))
+    with pytest.raises(ValueError, match="expected a row of every batch for each of 7 processes, got 6"):
+        arae_toys.build_run(tmp_path, processes=Processes(0, 7))
+
+
+def test_distilling_a_sentence_encoder_is_for_one_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Processes, "current", lambda: Processes(0, 2))
+    with pytest.raises(ValueError, match="expected one process for distilling a sentence encoder, got 2"):
+        distil_meaning(None, None, [], MeaningConfig())  # type: ignore[arg-type]
 
 
 class Twins(Processes):

@@ -23,7 +23,7 @@ from textsem.training.adversary_data import batch_rows, digest, encode_fitting
 from textsem.training.attacker import Attacker
 from textsem.training.checkpoint import load_training_state, save_training_state
 from textsem.training.labelled_pairs import LabelledPairs
-from textsem.training.parallel import batch_share, is_anywhere
+from textsem.training.parallel import batch_share, check_batches, is_anywhere
 from textsem.training.target_report import write_metrics
 from textsem.training.text_problem import CandidateWords, TextBatch, TextProblem, all_words, sample_words
 
@@ -85,9 +85,7 @@ class AdversaryRun:
         self.ids = encode_fitting(sentences, vocabulary=vocabulary, max_length=max_length)[1]
         self.pair_rows, self.pair_ids = encode_fitting(pairs.hypotheses, vocabulary=vocabulary, max_length=max_length)
         self.pairs = pairs
-        smallest = min(len(self.ids), len(self.pair_ids), config.batch_size, config.pair_batch_size)
-        if smallest < processes.count:
-            raise ValueError(f"expected a row of every batch for each of {processes.count} processes, got {smallest}")
+        check_batches(min(len(self.ids), len(self.pair_ids), config.batch_size, config.pair_batch_size), processes)
         self.processes, self.share = processes, batch_share(processes)
         self.settings = {
             "config": asdict(config),
@@ -253,6 +251,7 @@ class AdversaryRun:
         generators = {"run": self.generator}
         if self.attacker is not None:
             self.attacker.state(modules, optimizers, generators)
+        self.processes.wait()  # for the main one to have written, had it something to write
         extra = load_training_state(self.folder, modules, optimizers, generators, settings=self.settings)
         self.progress = _Progress(**extra["progress"])
         self.state = state_from_tensors({name: value.to(self.device) for name, value in extra["learner"].items()})

@@ -14,6 +14,7 @@ from torch import nn
 from tqdm import tqdm
 
 from textsem.arae import ARAE, ARAEConfig
+from textsem.processes import Processes
 from textsem.text.embeddings import cooccurrence_embeddings, random_embeddings
 from textsem.text.tokenization import tokenize
 from textsem.text.vocabulary import Vocabulary
@@ -22,10 +23,12 @@ from textsem.training.arae_config import ARAETrainingConfig
 from textsem.training.arae_steps import ARAESteps
 from textsem.training.arae_watch import Watch, make_watch
 from textsem.training.checkpoint import load_training_state, save_training_state
+from textsem.training.parallel import check_batches, is_anywhere
 from textsem.training.target_report import write_metrics
 
 __all__ = ["ARAERun", "build_arae", "is_better", "train_arae"]
 
+ALONE = Processes()
 _LOGGER = logging.getLogger(__name__)
 TOLERATED_LOSS = 0.01  # share of tokens below the best reconstruction that the best checkpoint may lie
 
@@ -85,9 +88,11 @@ class ARAERun:
         config: Settings.
         folder: Where states and metrics are saved.
         identity: Plain types that must be the same again when the run is resumed.
+        processes: Those that train the same model, each on its own rows of every batch; their number is free to
+            change when the run is resumed.  The main process watches and writes.
 
     Raises:
-        ValueError: If no sentence is short enough.
+        ValueError: If no sentence is short enough, or a batch has fewer rows than there are processes.
     """
 
     def __init__(
@@ -99,11 +104,13 @@ class ARAERun:
         folder: Path,
         *,
         identity: Mapping[str, Any] | None = None,
+        processes: Processes = ALONE,
     ) -> None:
-        self.model, self.config, self.folder = model, config, folder
+        self.model, self.config, self.folder, self.processes = model, config, folder, processes
         self.device = model.embedding.device
         vocabulary, max_length = model.vocabulary, model.config.max_length
         self.ids = encode_fitting(sentences, vocabulary=vocabulary, max_length=max_length)[1]
+        check_batches(min(len(self.ids), config.batch_size), processes)
         held_out_ids = encode_fitting(held_out, vocabulary=vocabulary, max_length=max_length)[1]
         self.watch: Watch = make_watch(
             self.ids,
@@ -119,7 +126,7 @@ class ARAERun:
             "data": digest(sentences, held_out),
             **(identity or {}),
         }
-        self.steps = ARAESteps(model, self.ids, config)
+        self.steps = ARAESteps(model, self.ids, config, processes)
         self.best = copy.deepcopy(model)
         self.progress = _Progress()
 
@@ -128,8 +135,10 @@ class ARAERun:
         progress, started = self.progress, time.monotonic() - self.progress.seconds
         if not progress.step:
             self.look()
-        total = self.config.num_steps
-        with tqdm(total=total, initial=progress.step, desc="arae", unit="batch", mininterval=5.0) as bar:
+        total, is_main = self.config.num_steps, self.processes.is_main
+        with tqdm(
+            total=total, initial=progress.step, desc="arae", unit="batch", mininterval=5.0, disable=not is_main
+        ) as bar:
             while progress.step < total:
                 losses = self.step(progress.step)
                 progress.step += 1
@@ -140,7 +149,7 @@ class ARAERun:
                 if is_due:
                     self.look()
                 progress.seconds = time.monotonic() - started
-                is_late = max_minutes is not None and progress.seconds > 60 * max_minutes
+                is_late = max_minutes is not None and is_anywhere(progress.seconds > 60 * max_minutes, self.processes)
                 if is_due or is_late:
                     self.save()
                 if is_late:
@@ -158,7 +167,9 @@ class ARAERun:
         self.progress.num_summed += 1
 
     def look(self) -> None:
-        """Measure, close a line of metrics, and keep the weights if they are the best."""
+        """Measure, close a line of metrics, and keep the weights if they are the best; the main process does."""
+        if not self.processes.is_main:
+            return
         progress, started = self.progress, time.monotonic()
         if not progress.references:
             progress.references = self.watch.references()
@@ -176,7 +187,9 @@ class ARAERun:
         _LOGGER.info("%s", line)
 
     def save(self) -> None:
-        """Write the state that ``resume`` reads, and ``metrics.jsonl``."""
+        """Write the state that ``resume`` reads, and ``metrics.jsonl``; the main process does."""
+        if not self.processes.is_main:
+            return
         extra = {"settings": self.settings, "progress": asdict(self.progress), "recent": self.steps.recent}
         save_training_state(self.folder, self._modules(), self.steps.optimisers, {"run": self.steps.random}, extra)
         write_metrics(self.folder, self.progress.metrics)
@@ -187,6 +200,7 @@ class ARAERun:
         Raises:
             ValueError: If there is none, or it belongs to other settings or data; the difference is named.
         """
+        self.processes.wait()  # for the main one to have written, had it something to write
         generators = {"run": self.steps.random}
         extra = load_training_state(
             self.folder, self._modules(), self.steps.optimisers, generators, settings=self.settings
@@ -201,7 +215,7 @@ class ARAERun:
 def train_arae(
     run: ARAERun, *, is_resumed: bool = False, watch_every: int = 1000, max_minutes: float | None = None
 ) -> ARAE:
-    """Run the schedule and return the best weights, in evaluation mode.
+    """Run the schedule and return the best weights, in evaluation mode; of several processes the main one knows them.
 
     Args:
         run: Model, data and settings.
@@ -218,7 +232,8 @@ def train_arae(
         raise ValueError(f"expected watch_every of at least 1, got {watch_every}")
     if is_resumed:
         run.resume()
-    if not run.train(watch_every=watch_every, max_minutes=max_minutes):
+    is_finished = run.train(watch_every=watch_every, max_minutes=max_minutes)
+    if not is_finished and run.processes.is_main:
         _LOGGER.warning("time is up after %d of %d batches", run.progress.step, run.config.num_steps)
         if run.progress.metrics[-1]["step"] != run.progress.step:
             run.look()

@@ -1,5 +1,6 @@
 """From the options of ``scripts/train_arae.py`` to a folder with a trained ARAE, its card and its samples."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -64,15 +65,15 @@ def run_arae_job(job: ARAEJob) -> Path:
     """Load, train, fit the inverter, save; return the folder.
 
     Raises:
-        ValueError: If there are several processes, there is no held-out data, the limit is negative, or data or a
-            state to resume from do not fit.
+        ValueError: If there is no held-out data, the limit is negative, or data or a state to resume from do not fit.
         FloatingPointError: If a loss is not finite.
     """
-    Processes.current().expect_alone("training an ARAE")
     if not job.held_out:
         raise ValueError("expected held-out data for the watches, got none")
     if job.limit < 0:
         raise ValueError(f"expected a limit of at least 0, got {job.limit}")
+    processes = Processes.current()
+    job = replace(job, device=processes.place(job.device))
     model_config, config = job.model_config(), job.training_config()
     inverter_config = _inverter_config(model_config, num_steps=job.inverter_steps, seed=config.seed)
     held_out = [load_nli(source, split="test") for source in job.held_out]
@@ -80,8 +81,19 @@ def run_arae_job(job: ARAEJob) -> Path:
     sentences = load_sentences(sources, split=job.split, held_out=held_out).sentences[: job.limit or None]
     watched = list({comparable(text): text for text in held_out[0].hypotheses if tokenize(text).words}.values())
     model = build_arae(sentences, model_config, config).to(job.device)
-    run = ARAERun(model, sentences, watched, config, job.output)
+    run = ARAERun(model, sentences, watched, config, job.output, processes=processes)
     best = train_arae(run, is_resumed=job.resume, watch_every=job.watch_every, max_minutes=job.max_minutes)
+    if processes.is_main:
+        _finish(job, run, best, inverter_config, sources)
+    processes.wait()
+    return job.output
+
+
+def _finish(
+    job: ARAEJob, run: ARAERun, best: ARAE, inverter_config: InverterTrainingConfig, sources: Sequence[str]
+) -> None:
+    """Fit the inverter; save the model, its metrics, curve, samples and card."""
+    model_config, config = run.model.config, run.config
     best.cpu().add_inverter(train_inverter(best.generator, _codes(best, run), inverter_config))
     best.save_pretrained(job.output)
     write_metrics(job.output, run.progress.metrics)
@@ -99,11 +111,11 @@ def run_arae_job(job: ARAEJob) -> Path:
             "sentences": len(run.ids),
             "held_out": file_names(job.held_out),
             "held_out_sentences": len(run.watch.held_out),
+            **({"processes": run.processes.count} if run.processes.count > 1 else {}),
         },
         settings={"model": asdict(model_config), "training": asdict(config)},
         times={"training": run.progress.seconds / 60, "of it watching": run.progress.watch_seconds / 60},
     )
-    return job.output
 
 
 def _inverter_config(model: ARAEConfig, *, num_steps: int, seed: int) -> InverterTrainingConfig:

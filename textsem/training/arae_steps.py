@@ -1,22 +1,25 @@
 """The steps of ARAE's Algorithm 1: autoencoder, critic, generator."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from textsem.arae import ARAE
+from textsem.processes import Processes
 from textsem.text.batches import drop_words
 from textsem.text.vocabulary import PAD_ID, START_ID
 from textsem.training.arae_config import ARAETrainingConfig
 from textsem.training.arae_losses import add_noise, critic_loss, noise_std
+from textsem.training.parallel import batch_share
 from textsem.training.text_problem import CandidateWords, all_words, sample_words
 
 __all__ = ["ARAESteps"]
 
 NEGATIVE_POWER = 0.5  # flattens word frequencies for the sampled softmax, as in the adversary's training
+ALONE = Processes()
 FINAL_RATE = 0.05  # share of the learning rate that the cosine ends on
 
 
@@ -32,6 +35,8 @@ class ARAESteps:
         model: Changed in place.
         ids: Training sentences, whose words the sampled softmax draws by their frequency, [sentences, length].
         config: Settings.
+        processes: Those that train: each encodes and decodes its own sentences of a batch.  Codes of all are brought
+            together, and noise, critic and generator, which are small, are every process's alike.
 
     Attributes:
         optimisers: One of Adam for ``autoencoder``, ``critic`` and ``generator`` each.
@@ -39,8 +44,8 @@ class ARAESteps:
         recent: Codes of the last batches, the critic's real ones.
     """
 
-    def __init__(self, model: ARAE, ids: Tensor, config: ARAETrainingConfig) -> None:
-        self.model, self.config = model, config
+    def __init__(self, model: ARAE, ids: Tensor, config: ARAETrainingConfig, processes: Processes = ALONE) -> None:
+        self.model, self.config, self.share = model, config, batch_share(processes)
         self.device = model.embedding.device
         self.random = torch.Generator().manual_seed(config.seed + 1)
         counts = torch.bincount(ids.flatten(), minlength=model.vocabulary.size).float() ** NEGATIVE_POWER
@@ -57,7 +62,7 @@ class ARAESteps:
         self.recent: list[Tensor] = []
 
     def take(self, ids: Tensor, step: int) -> dict[str, float]:
-        """Train on one batch [batch, length]: autoencoder once, critic ``critic_steps`` times, generator once.
+        """Train on one batch [batch, length], of all processes: autoencoder once, critic several times, generator once.
 
         Returns:
             Losses by name; ``distance`` is the critic's estimate of the Wasserstein distance of the codes.
@@ -85,27 +90,29 @@ class ARAESteps:
         for group in self.optimisers["autoencoder"].param_groups:
             group["lr"] = self._rate(step)
         std = noise_std(step, initial=config.noise_std, decay=config.noise_decay, every=config.noise_decay_every)
-        inputs = drop_words(ids, rate=config.word_dropout, generator=self.random)
+        share, own = self.share, self.share.own_rows(ids)
+        inputs = share.own_rows(drop_words(ids, rate=config.word_dropout, generator=self.random))
         is_mixed = config.precision == "bfloat16"
         with torch.autocast(self.device.type, torch.bfloat16, enabled=is_mixed):
-            codes = model.encode(ids)
+            codes = share.all_rows(model.encode(own), len(ids))
             noisy = add_noise(codes, std=std, generator=self.random)
-            vectors = model.position_vectors(noisy, inputs)
-        reconstruction = self._cross_entropy(vectors.float(), ids)
+            vectors = model.position_vectors(share.own_rows(noisy), inputs)
+        reconstruction = self._cross_entropy(vectors.float(), own, ids)
         real_score = model.critic(codes).mean()
         loss = reconstruction + config.encoder_weight * real_score
-        _set_gradients(loss, self.autoencoder)
+        _set_gradients(loss, self.autoencoder, share.summed)
         nn.utils.clip_grad_norm_(self.autoencoder, config.max_gradient_norm)
         self.optimisers["autoencoder"].step()
         self.recent = [*self.recent, codes.detach()][-config.critic_steps :]
-        return {"reconstruction": reconstruction.detach()}
+        return {"reconstruction": share.summed([reconstruction.detach()])[0]}
 
-    def _cross_entropy(self, vectors: Tensor, ids: Tensor) -> Tensor:
-        """Return nats a token, the mean over all words and end symbols of the batch."""
+    def _cross_entropy(self, vectors: Tensor, own: Tensor, ids: Tensor) -> Tensor:
+        """Return nats a token, own rows' part of the mean over all words and end symbols of the batch ``ids``."""
         words = self._words(ids)
-        mask = ids != PAD_ID
+        mask = own != PAD_ID
         logits = self.model.word_logits(vectors[mask], words.ids) + words.correction
-        return F.cross_entropy(logits, words.position[ids[mask]])
+        share_of_tokens = mask.sum() / (ids != PAD_ID).sum()
+        return F.cross_entropy(logits, words.position[own[mask]]) * share_of_tokens
 
     def _words(self, ids: Tensor) -> CandidateWords:
         drawn = self.config.num_negatives
@@ -130,14 +137,14 @@ class ARAESteps:
             fake = model.generator(self._noise(len(real)))
         share = torch.rand(len(real), generator=self.random).to(self.device)
         loss, distance = critic_loss(model.critic, real, fake, share, penalty=config.penalty)
-        _set_gradients(loss, model.critic.parameters())
+        _set_gradients(loss, model.critic.parameters(), self.share.averaged)
         self.optimisers["critic"].step()
         return {"critic": loss.detach(), "distance": distance.detach()}
 
     def generator_step(self) -> dict[str, Tensor]:
         """Take one Adam step of the generator: its codes shall look real (Algorithm 1, step 3)."""
         loss = -self.model.critic(self.model.generator(self._noise(self.config.batch_size))).mean()
-        _set_gradients(loss, self.model.generator.parameters())
+        _set_gradients(loss, self.model.generator.parameters(), self.share.averaged)
         self.optimisers["generator"].step()
         return {"generator": loss.detach()}
 
@@ -145,8 +152,11 @@ class ARAESteps:
         return torch.randn(rows, self.model.config.generator.noise_dim, generator=self.random).to(self.device)
 
 
-def _set_gradients(loss: Tensor, parameters: Iterable[nn.Parameter]) -> None:
-    """Give parameters their gradients; unlike ``backward``, leave none in any other module."""
+def _set_gradients(
+    loss: Tensor, parameters: Iterable[nn.Parameter], merge: Callable[[Sequence[Tensor]], list[Tensor]]
+) -> None:
+    """Give parameters the gradients of all processes; unlike ``backward``, leave none in any other module."""
     parameters = list(parameters)
-    for parameter, gradient in zip(parameters, torch.autograd.grad(loss, parameters), strict=True):
+    gradients = merge(torch.autograd.grad(loss, parameters))
+    for parameter, gradient in zip(parameters, gradients, strict=True):
         parameter.grad = gradient

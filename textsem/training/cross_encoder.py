@@ -173,6 +173,7 @@ class _Run:
         write_metrics(self.folder, self.metrics)
 
     def resume(self) -> None:
+        self.processes.wait()  # for the main one to have written, had it something to write
         parts = {"model": self.model}, {"adamw": self.optimiser}
         extra = load_training_state(self.folder, *parts, {}, settings=self.settings)
         self.done, self.seconds, self.losses, self.metrics = extra["progress"]

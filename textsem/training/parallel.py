@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from textsem.latent.sharing import WHOLE_BATCH, BatchShare, PartOfBatch
 from textsem.processes import Processes
 
-__all__ = ["add_up_gradients", "batch_share", "is_anywhere", "own_random_numbers"]
+__all__ = ["add_up_gradients", "batch_share", "check_batches", "is_anywhere", "own_random_numbers"]
 
 _PRIME = 1_000_003  # above any number of processes, so that no two (step, rank) share random numbers
 
@@ -18,6 +18,12 @@ def batch_share(processes: Processes) -> BatchShare:
     if processes.count == 1:
         return WHOLE_BATCH
     return PartOfBatch(processes.rank, processes.count, processes.sum)
+
+
+def check_batches(smallest: int, processes: Processes) -> None:
+    """Raise a ValueError where a batch has too few rows for each process to work on one."""
+    if smallest < processes.count:
+        raise ValueError(f"expected a row of every batch for each of {processes.count} processes, got {smallest}")
 
 
 def is_anywhere(is_here: bool, processes: Processes) -> bool:

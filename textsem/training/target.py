@@ -191,6 +191,7 @@ class _Run:
         write_metrics(self.folder, self.progress.metrics)
 
     def resume(self) -> None:
+        self.processes.wait()  # for the main one to have written, had it something to write
         modules = {"target": self.target, "best": self.best}
         extra = load_training_state(self.folder, modules, {"adam": self.optimiser}, {})
         if extra["settings"] != self.settings:
