@@ -113,6 +113,13 @@ def test_name_that_no_file_can_have_is_an_error(source: str) -> None:
         open_rows(source, "test")
 
 
+def test_tilde_stands_for_the_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    write(tmp_path / "a.csv", "at home")
+    data = load_nli("~/a.csv")
+    assert (data.hypotheses, data.identity.source) == (("at home",), "~/a.csv")
+
+
 def test_folder_without_permission_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(path: Path) -> None:
         raise PermissionError(13, "Permission denied")

@@ -124,6 +124,12 @@ def test_nothing_is_learnt_from_a_row_without_one_of_the_three_labels(
         load_nli(str(tmp_path / name))
 
 
+def test_problem_of_a_late_row_keeps_its_position() -> None:
+    rows = table(["e"] * 3000)
+    rows = dataclasses.replace(rows, columns={**rows.columns, "premise": ["x"] * 2500 + [None] + ["x"] * 499})
+    assert list(nli_from_table(rows).problems) == [2500]
+
+
 @pytest.mark.parametrize("size", [1, 2, 4, 5, 9])
 def test_chunks_are_those_of_a_stream(size: int) -> None:
     rows = table(["e", "n", "-", "c", "e", "n"])
