@@ -130,12 +130,12 @@ def test_control_that_was_judged_otherwise_is_refused_with_the_mend(
     run, control = tmp_path / "run", tmp_path / "control"
     finished(run, models / "judge")
     finished(control, models / "judge")
-    mend = rf"judge_results\.py {control} --judges {models / 'judge'} --sentence-encoder letters"
-    with pytest.raises(ValueError, match=rf"got none: run scripts/{mend}"):
+    mend = rf"textsem report {control} --judges {models / 'judge'} --sentence-encoder letters"
+    with pytest.raises(ValueError, match=rf"got none: run {mend}"):
         judge_folders(config(models, run, controls=(str(control),)))
     for other in ({"judges": (str(models / "second"),)}, {"sentence_encoder": None}):
         judge_folders(config(models, control, **other))
-        with pytest.raises(ValueError, match=rf"got others: run scripts/{mend}"):
+        with pytest.raises(ValueError, match=rf"got others: run {mend}"):
             judge_folders(config(models, run, controls=(str(control),)))
     judge_folders(config(models, control, min_similarity=0.1))  # another threshold is no other judgement
     judge_folders(config(models, run, controls=(str(control),)))

@@ -238,7 +238,7 @@ def test_valid_examples_and_others_are_drawn_apart_by_the_seed(tmp_path: Path) -
 def test_page_without_a_judgement_says_that_flips_are_not_valid_successes(tmp_path: Path) -> None:
     html = page(tmp_path, made_up(2, 3))
     assert "Flips are not valid successes" in html
-    assert "scripts/judge_results.py" in html
+    assert "textsem report DIR --judges" in html
     html = judged_page(tmp_path, valid=2, not_valid=1, similarity=None)
     assert "Flips are not valid successes" in html
     assert "3 of 3 flips were not measured for similarity in meaning" in html

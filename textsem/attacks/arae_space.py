@@ -56,6 +56,6 @@ def noise_space(arae: ARAE) -> GeneratorCodeSpace:
         ValueError: If this ARAE has no inverter.
     """
     if arae.inverter is None:
-        raise ValueError("expected an ARAE with an inverter, as scripts/train_arae.py trains one, got one without")
+        raise ValueError("expected an ARAE with an inverter, as textsem train arae trains one, got one without")
     noise_dim = arae.config.generator.noise_dim
     return GeneratorCodeSpace(ARAECodeSpace(arae), arae.generator, arae.inverter, noise_dim=noise_dim)

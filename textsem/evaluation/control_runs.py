@@ -99,7 +99,7 @@ def _mend(folder: Path, wanted: Mapping[str, Any]) -> str:
     judges = " ".join(str(judge["name"]) for judge in wanted["judges"].values())
     encoder = wanted["sentence_encoder"]
     option = "" if encoder is None else f" --sentence-encoder {encoder['name']}"
-    return f"scripts/judge_results.py {folder} --judges {judges}{option}"
+    return f"textsem report {folder} --judges {judges}{option}"
 
 
 def _source(folder: Path) -> str:
