@@ -12,8 +12,9 @@ from torch import Tensor, nn
 
 from tests.training import arae_toys, launched
 from tests.training.test_cross_encoder import save_teachable_bert
-from tests.training.toys import NETWORK, PAIRS, build_run
+from tests.training.toys import CONFIG, NETWORK, PAIRS, build_attacker, build_run
 from textsem.processes import Processes
+from textsem.targets.metering import QueryCounts
 from textsem.training.adversary import train_adversary
 from textsem.training.cross_encoder import train_cross_encoder
 from textsem.training.meaning import MeaningConfig, distil_meaning
@@ -163,6 +164,19 @@ def test_distilling_a_sentence_encoder_is_for_one_process(monkeypatch: pytest.Mo
     monkeypatch.setattr(Processes, "current", lambda: Processes(0, 2))
     with pytest.raises(ValueError, match="expected one process for distilling a sentence encoder, got 2"):
         distil_meaning(None, None, [], MeaningConfig())  # type: ignore[arg-type]
+
+
+def test_counts_of_a_resumed_run_go_to_the_main_process_alone(tmp_path: Path) -> None:
+    """Or their sum would grow with every stop."""
+    model = build_run(tmp_path).model
+    asked = []
+    for rank in (0, 1):
+        attacker = build_attacker(model, CONFIG, processes=Processes(rank, 2))
+        counts = {phase: QueryCounts(7, 6, 5, 1).to_dict() for phase in ("training", "attack")}
+        attacker.restore({"buffer": attacker.surrogate.buffer.state(), "is_warm": True, "counts": counts})
+        assert attacker.is_warm
+        asked.append(attacker.target.counts["training"].rows_sent)
+    assert asked == [6, 0]
 
 
 class Twins(Processes):
