@@ -1,3 +1,4 @@
+import json
 import sys
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -191,6 +192,36 @@ def test_unknown_name_fails_at_once_and_says_why() -> None:
 def test_folder_without_a_model_says_so(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="expected a sentence encoder in the folder"):
         SentenceEncoder(str(tmp_path))
+
+
+def test_truncated_weights_are_refused(folder: Path) -> None:
+    path = folder / "model.safetensors"
+    path.write_bytes(path.read_bytes()[:1000])
+    with pytest.raises(ValueError, match=r"a sentence encoder in the folder .*: the file of weights .* is broken"):
+        SentenceEncoder(str(folder))
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"num_hidden_layers": 3}, "16 weights are missing, as encoder.layer.2"),
+        ({"num_hidden_layers": 1}, "layers that config.json does not, as encoder.layer.1"),
+        ({"intermediate_size": 16}, "do not fit config.json"),
+        ({"hidden_act": "gelly"}, "no model made from config.json and weights"),
+    ],
+)
+def test_config_of_another_encoder_is_refused(folder: Path, changes: dict[str, object], words: str) -> None:
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | changes))
+    with pytest.raises(ValueError, match=words):
+        SentenceEncoder(str(folder))
+
+
+def test_tokenizer_is_not_made_of_nothing(folder: Path) -> None:
+    for path in folder.glob("*token*"):
+        path.unlink()
+    with pytest.raises(ValueError, match="no tokenizer; save the model's own there"):
+        SentenceEncoder(str(folder))
 
 
 def test_code_that_comes_with_an_encoder_is_never_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

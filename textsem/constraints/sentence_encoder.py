@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 import torch
@@ -11,6 +12,7 @@ from torch.nn import functional as F
 from textsem.constraints.memory import BoundedMemory
 from textsem.constraints.sentence_layout import SentenceLayout, read_sentence_layout
 from textsem.text.pretrained import load_pretrained, token_batches, token_limit
+from textsem.text.pretrained_files import check_model_folder, check_tokenizer, check_weights, reading_files
 
 __all__ = ["SentenceEncoder"]
 
@@ -125,9 +127,18 @@ def _transformers_model(
         "local_files_only": is_local,
         "trust_remote_code": False,
     }
-    tokenizer = AutoTokenizer.from_pretrained(name_or_folder, **options)
-    with torch.random.fork_rng(devices=[]):  # a missing pooling layer, unused here, is drawn at random
-        encoder = AutoModel.from_pretrained(name_or_folder, dtype=dtype, **options)
+    folder = Path(name_or_folder, layout.subfolder)
+    if folder.is_dir():
+        check_model_folder(folder)
+    with reading_files("tokenizer"):
+        tokenizer = AutoTokenizer.from_pretrained(name_or_folder, **options)
+    # A missing pooling layer, unused here, is drawn at random.
+    with torch.random.fork_rng(devices=[]), reading_files("model made from config.json and weights"):
+        encoder, report = AutoModel.from_pretrained(
+            name_or_folder, dtype=dtype, ignore_mismatched_sizes=True, output_loading_info=True, **options
+        )
+    check_weights(encoder, report, mend="take config.json and weights of the same model", unused="pooler")
+    check_tokenizer(tokenizer, encoder)
     encoder = encoder.to(device).eval().requires_grad_(False)
 
     def pool(batch: Any) -> Tensor:
