@@ -3,7 +3,8 @@ import torch
 
 from tests.targets.fakes import WORDS
 from textsem.protocols import GradientTarget
-from textsem.targets.word_level import WordLevelTarget, pad_ids
+from textsem.targets.word_level import MAX_WORDS, WordLevelTarget, pad_ids
+from textsem.text.tokenization import first_words
 
 PREMISES = ["A man is sleeping in the park.", "Two people"]
 HYPOTHESES = [("a", "dog", "is", "running"), ("the", "woman")]
@@ -121,3 +122,18 @@ def test_long_sentence_is_read_to_its_256th_word(word_level: WordLevelTarget) ->
     assert [len(ids) for ids in word_level.encode(premises)] == [256, 3]
     long, cut = (word_level.predict([text], ["a dog runs"]) for text in (premises[0], rest))
     assert torch.equal(long, cut)
+
+
+def test_no_word_is_read_after_the_last_one_that_counts(
+    word_level: WordLevelTarget, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def remember(text: str, count: int) -> tuple[str, ...]:
+        asked.append(count)
+        return first_words(text, count)
+
+    monkeypatch.setattr("textsem.targets.word_level.first_words", remember)
+    long, cut = "dog " * 1000, "dog " * MAX_WORDS
+    assert word_level.encode([long]) == word_level.encode([cut])
+    assert asked == [MAX_WORDS, MAX_WORDS]

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from textsem.text.tokenization import is_punctuation, render, tokenize, word_edits
+from textsem.text.tokenization import first_words, is_punctuation, render, tokenize, word_edits
 
 WORDS = ["a", "man", "dog", "isn't", "t", "-", ".", ",", "'", "(", ")", "runs", "3", "_"]
 sentences = st.lists(st.sampled_from(WORDS), max_size=7)
@@ -32,6 +32,11 @@ def test_tokens_and_gaps_make_up_the_text(text: str) -> None:
     assert text.startswith("".join(pieces))
     assert not text[len("".join(pieces)) :].strip()
     assert not "".join(original.gaps).strip()
+
+
+@given(st.text(), st.integers(0, 40))
+def test_first_words_are_those_of_the_whole_text(text: str, count: int) -> None:
+    assert first_words(text, count) == tokenize(text).words[:count]
 
 
 @given(written, sentences)

@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from textsem.text.constant_shapes import constant_shape_batches, num_rows_to_fill
 from textsem.text.labels import LABEL_NAMES
-from textsem.text.tokenization import tokenize
+from textsem.text.tokenization import first_words
 from textsem.text.vocabulary import PAD_ID, UNKNOWN_ID, Vocabulary
 
 __all__ = ["WordLevelTarget", "pad_ids"]
@@ -53,7 +53,7 @@ class WordLevelTarget(nn.Module):
 
     def encode(self, sentences: Sequence[str]) -> list[list[int]]:
         """Return the word ids of each sentence, at least one and at most 256 a sentence."""
-        words = (tokenize(sentence).words[:MAX_WORDS] for sentence in sentences)
+        words = (first_words(sentence, MAX_WORDS) for sentence in sentences)
         return [self.vocabulary.encode(known) or [UNKNOWN_ID] for known in words]
 
     def forward(self, premise_ids: Tensor, hypothesis_ids: Tensor) -> Tensor:
