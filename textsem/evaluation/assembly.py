@@ -110,7 +110,7 @@ class AttackAssembler:
         if config.decoder not in (None, found):
             raise ValueError(
                 f"expected an adversary with decoder {config.decoder}, got {found} in {config.model}: name the folder "
-                f"of one with --model; scripts/train_adversary.py --decoder {config.decoder} trains it"
+                f"of one with --model; textsem train adversary --decoder {config.decoder} makes one"
             )
         return adversary
 

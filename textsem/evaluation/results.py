@@ -34,7 +34,7 @@ __all__ = [
 
 RESULTS_NAME, SETTINGS_NAME, SUMMARY_NAME = "results.jsonl", "settings.json", "summary.json"
 PART_PATTERN = "results.part-*.jsonl"
-STALE_NAMES = (RESULTS_NAME, SUMMARY_NAME, "report.html")
+STALE_NAMES = (RESULTS_NAME, SUMMARY_NAME, "report.html", "results.csv", "results.parquet")
 BLOCK = 1 << 20
 
 
