@@ -68,7 +68,9 @@ def test_transient_failures_are_asked_again(serve: Serve, failure: Misbehaviour)
 def test_pauses_double_up_to_the_longest_and_attempts_end(serve: Serve) -> None:
     server = serve(script=[status(500, "out of memory")] * 9)
     asked = Asked(server.url, replace(QUICK, max_attempts=6, max_delay_seconds=5))
-    with pytest.raises(EndpointError, match=r"none in 6 attempts, at last: status 500 .*: out of memory; see that") as caught:
+    with pytest.raises(
+        EndpointError, match=r"none in 6 attempts, at last: status 500 .*: out of memory; see that"
+    ) as caught:
         asked.post()
     assert caught.value.may_be_the_rows
     assert asked.pauses == [1.0, 2.0, 4.0, 5.0, 5.0]
