@@ -40,6 +40,13 @@ def test_pairs_are_read_together_and_cut() -> None:
     assert batch.tolist() == 8 * [[9, 2, 1, 3, 1]]
 
 
+def test_tokenizer_gets_no_more_of_a_sentence_than_could_count() -> None:
+    (_, batch), *_ = batches(["x" * 1000, "y" * 319], max_tokens=5)
+    assert batch[:2].tolist() == [[9, 320, 0, 0, 0], [9, 319, 0, 0, 0]]
+    ((_, batch),) = batches(["x" * 1000], ["y" * 1000], max_tokens=5)
+    assert batch[0].tolist() == [9, 320, 320, 0, 0]
+
+
 @pytest.mark.parametrize(("own", "models", "limit"), [(512, 128, 128), (10, 128, 10), (7, None, 7)])
 def test_limit_is_the_smaller_one(own: int, models: int | None, limit: int) -> None:
     config = SimpleNamespace(max_position_embeddings=models)
