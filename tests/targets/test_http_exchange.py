@@ -150,9 +150,9 @@ def test_single_bytes_in_time_do_not_add_up(head: bytes) -> None:
     began = time.monotonic()
     with answering(serve) as url:
         with pytest.raises(TimeoutError, match=r"within the deadline of 0\.2 s"):
-            post(url, deadline=0.2, silence=0.1)
+            post(url, deadline=0.2)
         is_over.set()
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 4
 
 
 def test_silence_is_told_apart_from_the_deadline() -> None:
@@ -171,7 +171,7 @@ def test_endpoint_that_reads_nothing_does_not_hold_the_sender(deadline: float, s
         with pytest.raises(TimeoutError):
             post(url, b"a" * 10**8, deadline=deadline, silence=silence)
         is_over.set()
-        assert time.monotonic() - began < 3
+        assert time.monotonic() - began < 4
 
 
 def test_connection_that_does_not_stand_sends_nothing() -> None:
