@@ -1,6 +1,8 @@
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from textsem.protocols import TargetError
 from textsem.targets.answers import ClassOrder, check_probabilities, read_rows
@@ -140,6 +142,11 @@ def test_bad_row_is_its_own_fault_and_named(row: object, what_came: str) -> None
         rows_of([[0.2, 0.3, 0.5], row])
 
 
+def test_number_too_long_to_write_is_an_unknown_label_like_others() -> None:
+    with pytest.raises(ValueError, match="got an int too long to write in row 1"):
+        rows_of([0, 10**5000])
+
+
 def test_name_of_the_other_classes_is_no_label() -> None:
     with pytest.raises(ValueError, match="expected a label of entailment, not_entailment, got 'neutral'"):
         rows_of(["neutral", "entailment"], TWO)
@@ -178,3 +185,30 @@ def test_first_row_that_is_no_probabilities_is_named(row: list[float]) -> None:
 def test_rounded_probabilities_pass_as_they_are(dtype: torch.dtype) -> None:
     rows = torch.rand(50, 3, generator=torch.Generator().manual_seed(0)).mul(9).softmax(dim=-1).to(dtype)
     assert torch.equal(check_probabilities(rows, num_rows=50, num_classes=3), rows.float())
+
+
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.sampled_from(["neutral", "e", "C", "LABEL_1", "LABEL_99", "not_entailment", "", "\ud83d", "9" * 400])
+    | st.text(max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["label", "score", "e", "n", "c", "1", ""]), inner, max_size=3)
+        | st.tuples(inner, inner)
+    ),
+    max_leaves=8,
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(answer=st.lists(JSON, min_size=2, max_size=2) | JSON, order=st.sampled_from([THREE, TWO, ClassOrder()]))
+def test_any_answer_is_read_or_somebodys_fault(answer: object, order: ClassOrder) -> None:
+    try:
+        read = read_rows(answer, order, num_rows=2)
+    except (TargetError, ValueError) as error:
+        assert len(str(error)) < 700  # noqa: PT017
+    else:
+        torch.testing.assert_close(read.sum(dim=1), torch.ones(2), atol=0.011, rtol=0)

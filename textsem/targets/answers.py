@@ -199,5 +199,8 @@ def _wanted(order: ClassOrder, num_rows: int) -> str:
 
 
 def _short(value: object) -> str:
-    shown = repr(value)
+    try:
+        shown = repr(value)
+    except ValueError:  # Python writes no integer of thousands of digits
+        shown = f"an {type(value).__name__} too long to write"
     return shown if len(shown) <= 100 else shown[:100] + "..."
