@@ -35,7 +35,7 @@ def test_work_that_ends_well_keeps_its_code(code: int, capsys: pytest.CaptureFix
     ("error", "message"),
     [
         (ValueError("expected a limit,\n  got none"), "expected a limit, got none"),
-        (TargetError("expected an answer, got none"), "expected an answer, got none"),
+        (TargetError("expected an answer, got none"), "expected an answer, got none; nothing is kept"),
         (FloatingPointError("expected a finite loss"), "expected a finite loss"),
         (ImportError("expected spaCy"), "expected spaCy"),
         (SafetensorError("file is cut off"), "file is cut off"),

@@ -11,6 +11,7 @@ import torch
 import transformers
 
 from tests.decoders.tiny_language_models import word_piece_tokenizer
+from tests.targets.reference_server import Server, running
 from textsem.data.nli import load_nli
 from textsem.decoders.transpose_cnn import TransposeCNNDecoderConfig
 from textsem.encoders.cnn import CNNEncoderConfig
@@ -330,3 +331,24 @@ def test_target_whose_classes_are_called_by_each_others_names_is_told_of(
     summary = attack_snli(replace(config, output=str(tmp_path / "run"), filter_model="none", **given))
     assert "The target is right on only 0.0% of 40 pairs" in summary["notice"]
     assert summary["notice"] in (tmp_path / "run" / "report.html").read_text()
+
+
+def test_endpoint_is_attacked_like_the_target_behind_it_and_its_secrets_stay_out_of_the_files(
+    config: AttackSnliConfig, tmp_path: Path
+) -> None:
+    target = load_target(config.target)
+
+    def answer(pairs: list[dict[str, str]]) -> dict[str, Any]:
+        rows = [(pair["premise"], pair["hypothesis"]) for pair in pairs]
+        told = target.predict([a for a, _ in rows], [b for _, b in rows])
+        return {"label_names": list(LABEL_NAMES), "probabilities": told.tolist()}
+
+    with running(Server(answer)) as server:
+        url = server.url
+        attack_snli(replace(config, target=f"{url}?key=sesame", filter_model="none", output=str(tmp_path / "http")))
+    attack_snli(replace(config, filter_model="none", output=str(tmp_path / "here")))
+    lines = [(tmp_path / name / "results.jsonl").read_bytes() for name in ("http", "here")]
+    assert lines[0] == lines[1]
+    for path in (tmp_path / "http").iterdir():
+        assert b"sesame" not in path.read_bytes()
+    assert json.loads((tmp_path / "http" / "summary.json").read_text())["model"]["target"]["name"] == url

@@ -61,7 +61,11 @@ def explain(error: Exception, *, output: str | Path | None = None, kept: str = "
         output: The folder that is written into.
         kept: What a full disk leaves, and how to go on.
     """
+    from textsem.protocols import TargetError
+
     text = " ".join(str(error).split()) or type(error).__name__
+    if isinstance(error, TargetError):
+        return f"{text}; {kept}"
     number = error.errno if isinstance(error, OSError) else None
     if isinstance(error, OSError) and error.strerror:
         # Messages of our own say already what to do; the system's have a name beside them.

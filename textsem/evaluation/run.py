@@ -2,15 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, replace
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from textsem.attacks.runner import RunStatistics, run_attack
 from textsem.data.stream import NliStream, stream_nli
-from textsem.evaluation.assembly import AttackAssembler, LoadedAttack
+from textsem.evaluation.assembly import AttackAssembler, LoadedAttack, public_name
 from textsem.evaluation.class_order import suspect_label_order
-from textsem.evaluation.codes import MeasuredCodes, measure_codes
+from textsem.evaluation.codes_of_lines import codes_of_lines
 from textsem.evaluation.control_runs import read_controls
 from textsem.evaluation.headline import headline
 from textsem.evaluation.identity import BUNDLED_MODEL, model_folder
@@ -25,13 +24,11 @@ from textsem.evaluation.run_lines import RunLines, open_run
 from textsem.evaluation.whole_files import check_writable
 from textsem.outputs import AttackResult
 from textsem.processes import Processes
-from textsem.text.labels import GOLD_NAMES
 
 __all__ = ["BUNDLED_MODEL", "FILE_NAMES", "attack_snli"]
 
 REPORT_NAME = "report.html"
 FILE_NAMES = (RESULTS_NAME, SUMMARY_NAME, REPORT_NAME)
-LINES_FOR_CODES = 10_000  # among so many are the few hundred whose codes are measured
 
 
 def attack_snli(config: AttackSnliConfig, *, show_progress: bool = False) -> dict[str, Any]:
@@ -83,7 +80,7 @@ def attack_snli(config: AttackSnliConfig, *, show_progress: bool = False) -> dic
 
 def _settings(config: AttackSnliConfig, data: NliStream, loaded: LoadedAttack) -> dict[str, Any]:
     """Return what a line depends on."""
-    settings = {name: value for name, value in asdict(config).items() if name not in NOT_BINDING}
+    settings = {name: value for name, value in _public(config).items() if name not in NOT_BINDING}
     moves = {name: value for name, value in asdict(loaded.codes).items() if name != "seed"}
     chunk_size = loaded.attack.chunk_size
     return {
@@ -91,6 +88,11 @@ def _settings(config: AttackSnliConfig, data: NliStream, loaded: LoadedAttack) -
         **{"source": data.source, "split": data.split, "chunk_size": chunk_size},
         **{"identity": loaded.identity, "moves": moves},
     }
+
+
+def _public(config: AttackSnliConfig) -> dict[str, Any]:
+    """Return the options as they may be written into files."""
+    return {**asdict(config), "target": public_name(config.target)}
 
 
 def _load_jury(config: AttackSnliConfig, loaded: LoadedAttack) -> Jury | None:
@@ -114,12 +116,15 @@ def _conclude(
     """Judge the lines, write summary and report, and return the summary."""
     folder = Path(config.output)
     judgements, validity = judge_lines(folder, results, jury) if jury else (None, None)
-    measured = _measured(config, loaded, results)
+    # The controls do not use E', so that its noise would say nothing about them.
+    measured = None
+    if config.candidates_from == "adversarial":
+        measured = codes_of_lines(loaded.adversary, results, num_particles=loaded.codes.num_particles, seed=config.seed)
     notices = (data.notice, suspect_label_order(results, config.label_order))
     notice = " ".join(text for text in notices if text) or None
     seconds = statistics.seconds + lines.seconds_waited
     facts = RunFacts(
-        settings=asdict(config),
+        settings=_public(config),
         seed=config.seed,
         data={**asdict(data.identity), "dropped_unlabelled": data.dropped_unlabelled},
         model=loaded.identity,
@@ -147,17 +152,3 @@ def _conclude(
         judgements=judgements,
     )
     return summary
-
-
-def _measured(config: AttackSnliConfig, loaded: LoadedAttack, results: Sequence[AttackResult]) -> MeasuredCodes | None:
-    """Return the codes that E' moved; the controls do not use it, so that its noise would say nothing about them."""
-    if config.candidates_from != "adversarial":
-        return None
-    known = [result for result in islice(results, LINES_FOR_CODES) if result.label in GOLD_NAMES]
-    return measure_codes(
-        loaded.adversary,
-        [result.hypothesis for result in known],
-        [GOLD_NAMES.index(result.label) for result in known],
-        num_particles=loaded.codes.num_particles,
-        seed=config.seed,
-    )
