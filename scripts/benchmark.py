@@ -52,13 +52,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # After parsing, so that --help and a misspelt option answer at once.
     from textsem.evaluation.benchmark import FILE_NAMES, BenchmarkConfig, run_benchmark
     from textsem.evaluation.benchmark_tables import benchmark_tables
+    from textsem.protocols import TargetError
 
     try:
         if "attack_options" in options:
             options["attack_options"] = json.loads(Path(options["attack_options"]).read_text(encoding="utf-8"))
         config = BenchmarkConfig(**options)
         measured = run_benchmark(config)
-    except (OSError, ValueError) as error:
+    except (OSError, TargetError, ValueError) as error:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
     print(benchmark_tables(measured))

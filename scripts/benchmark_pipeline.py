@@ -30,6 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from textsem import load_nli, pipeline
     from textsem.evaluation.benchmark_pipeline import compare_batch_sizes, first_result_seconds, rows_of
     from textsem.evaluation.timing import use_threads
+    from textsem.protocols import TargetError
 
     try:
         if options.repeats:
@@ -40,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             timings = compare_batch_sizes(
                 lambda: pipeline("nli-attack", target=options.target, device="cpu", **given), rows, options.batch_sizes
             )
-    except (OSError, ValueError) as error:
+    except (OSError, TargetError, ValueError) as error:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
     slowest = min(timing.pairs_per_second for timing in timings)

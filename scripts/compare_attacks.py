@@ -48,6 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # After parsing, so that --help and a misspelt option answer at once.
     from textsem.evaluation.compare import FILE_NAMES, CompareConfig, compare_attacks
     from textsem.evaluation.peer_process import PeerError
+    from textsem.protocols import TargetError
 
     try:
         if "attack_options" in options:
@@ -55,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         script = Path(__file__).resolve().parent / "peers" / "textattack_peer.py"
         config = CompareConfig(**options, peers_script=str(script))
         compare_attacks(config, show_progress=True)
-    except (OSError, ValueError, PeerError) as error:
+    except (OSError, PeerError, TargetError, ValueError) as error:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:

@@ -47,13 +47,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parse_options(arguments)
     # After parsing, so that --help and a misspelt option answer at once.
     from textsem.evaluation.compare_decoders import FILE_NAMES, CompareDecodersConfig, compare_decoders
+    from textsem.protocols import TargetError
 
     try:
         if "attack_options" in options:
             options["attack_options"] = json.loads(Path(options["attack_options"]).read_text(encoding="utf-8"))
         config = CompareDecodersConfig(**options)
         compare_decoders(config, show_progress=True)
-    except (OSError, ValueError) as error:
+    except (OSError, TargetError, ValueError) as error:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:

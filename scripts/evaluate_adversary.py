@@ -37,11 +37,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # After parsing, so that --help and a misspelt option answer at once.
     from textsem.evaluation.evaluate import EvaluateAdversaryConfig, evaluate_adversary
     from textsem.evaluation.evaluation_tables import METRICS_NAME, TABLES_NAME, evaluation_tables
+    from textsem.protocols import TargetError
 
     try:
         config = EvaluateAdversaryConfig(**options)
         metrics = evaluate_adversary(config)
-    except (OSError, ValueError) as error:
+    except (OSError, TargetError, ValueError) as error:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
     print(evaluation_tables(metrics))

@@ -34,11 +34,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parse_options(arguments)
     # After parsing, so that --help and a misspelt option answer at once.
     from textsem.evaluation.judged_folders import JudgeResultsConfig, judge_folders
+    from textsem.protocols import TargetError
 
     try:
         config = JudgeResultsConfig(**options)
         summaries = judge_folders(config)
-    except (OSError, ValueError) as error:
+    except (OSError, TargetError, ValueError) as error:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
     for folder, summary in zip(config.folders, summaries, strict=True):

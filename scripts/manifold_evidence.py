@@ -40,11 +40,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # After parsing, so that --help and a misspelt option answer at once.
     from textsem.evaluation.manifold_evidence import ManifoldEvidenceConfig, manifold_evidence
     from textsem.evaluation.manifold_tables import EVIDENCE_NAMES, evidence_tables
+    from textsem.protocols import TargetError
 
     try:
         config = ManifoldEvidenceConfig(**options)
         metrics = manifold_evidence(config)
-    except (OSError, ValueError) as error:
+    except (OSError, TargetError, ValueError) as error:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
     print(evidence_tables(metrics))

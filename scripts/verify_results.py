@@ -35,10 +35,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # After parsing, so that --help and a misspelt option answer at once.
     from textsem.evaluation.verification import VerificationConfig, verify_results
     from textsem.evaluation.verification_checks import verification_table
+    from textsem.protocols import TargetError
 
     try:
         verification = verify_results(VerificationConfig(**options))
-    except (OSError, ValueError) as error:
+    except (OSError, TargetError, ValueError) as error:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
     print(verification_table(verification))
