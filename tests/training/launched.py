@@ -77,12 +77,16 @@ def whole_run(folder: Path, processes: Processes, **options: Any) -> dict[str, T
 
 
 def arae_run(folder: Path, processes: Processes, **options: Any) -> dict[str, Tensor]:
-    config = replace(arae_toys.CONFIG, batch_size=5, word_dropout=0.3)  # shares of two sentences and three
+    # Shares of two sentences and three; gradients as they are, since clipped ones have lost their size.
+    config = replace(arae_toys.CONFIG, batch_size=5, word_dropout=0.3, max_gradient_norm=1e6)
     run = arae_toys.build_run(folder, config, processes=processes)
     before = {f"before {name}": value.clone() for name, value in run.model.state_dict().items()}
     train_arae(run, watch_every=3, **options)
     recent = {f"recent {i}": codes for i, codes in enumerate(run.steps.recent)}
     found = {f"after {name}": value for name, value in run.model.state_dict().items()}
+    for name, optimiser in run.steps.optimisers.items():
+        moments = optimiser.state_dict()["state"]
+        found |= {f"moment {name} {i}": moments[i]["exp_avg"] for i in moments}
     return {**before, **found, **recent, "generator": run.steps.random.get_state()}
 
 

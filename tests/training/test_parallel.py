@@ -59,6 +59,14 @@ def assert_moved_alike(
             assert torch.linalg.vector_norm(found[name] - alone[name]) <= share * way, name
 
 
+def assert_same_moments(found: dict[str, Tensor], alone: dict[str, Tensor]) -> None:
+    """Hold Adam's means of the gradients against each other: their size too, which Adam's steps do not show."""
+    assert parts(alone, "moment ")
+    for name, moment in parts(alone, "moment ").items():
+        difference = torch.linalg.vector_norm(found[f"moment {name}"] - moment)
+        assert difference <= 2e-3 * torch.linalg.vector_norm(moment), name
+
+
 def parts(found: dict[str, Tensor], kind: str) -> dict[str, Tensor]:
     return {name.removeprefix(kind): value for name, value in found.items() if name.startswith(kind)}
 
@@ -79,9 +87,7 @@ def test_a_batch_of_two_processes_is_that_of_one(both: Launched, name: str, tmp_
     """In float32: Gram-Schmidt enlarges rounding of 1e-7 to some 1e-4 of a gradient, Adam to 1e-3 of a weight's way."""
     found, alone = both.ranks[0][name], launched.one_batch(tmp_path, launched.BATCHES[name], ALONE)
     assert_moved_alike(parts(found, "after "), parts(alone, "after "), parts(alone, "before "), share=0.01)
-    for number, moment in parts(alone, "moment ").items():
-        difference = torch.linalg.vector_norm(found[f"moment {number}"] - moment)
-        assert difference <= 2e-3 * torch.linalg.vector_norm(moment), number
+    assert_same_moments(found, alone)
     torch.testing.assert_close(found["losses"], alone["losses"], rtol=2e-3, atol=1e-6)
     assert torch.equal(found["requested"], alone["requested"])
 
@@ -118,6 +124,7 @@ def test_an_arae_of_two_processes_is_that_of_one(both: Launched, tmp_path: Path)
     """Seven batches of five; Adam alone enlarges what is rounded."""
     found, alone = both.ranks[0]["arae"], launched.arae_run(tmp_path / "arae", ALONE)
     assert_moved_alike(parts(found, "after "), parts(alone, "after "), parts(alone, "before "), share=0.01)
+    assert_same_moments(found, alone)
     assert torch.equal(found["generator"], alone["generator"])
     for name, codes in parts(alone, "recent ").items():
         torch.testing.assert_close(found[f"recent {name}"], codes, rtol=1e-4, atol=1e-5)
