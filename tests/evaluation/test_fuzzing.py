@@ -15,7 +15,8 @@ from textsem.evaluation.result_lines import to_line
 from textsem.outputs import STATUSES, AttackResult
 
 NUM_ROWS = 36
-LINE = AttackResult(0, "A man sleeps.", f"He {MARKUP} rests.", "entailment", "entailment", "failed")
+SCORES = {"original": {"entailment": 0.8, "neutral": 0.1, "contradiction": 0.1}}
+LINE = AttackResult(0, "A man sleeps.", f"He {MARKUP} rests.", "neutral", "entailment", "skipped", scores=SCORES)
 
 
 @pytest.fixture

@@ -150,6 +150,7 @@ def unescaped_markup(results: Sequence[AttackResult], path: Path) -> str | None:
             index=i,
             label=str(result.prediction),
             status="success",
+            scores=None,
             adversarial=f"{result.hypothesis} indeed {MARKUP}",
             adversarial_prediction="entailment" if result.prediction == "neutral" else "neutral",
             queries=1,
