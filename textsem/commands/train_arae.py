@@ -56,11 +56,13 @@ def main(arguments: Sequence[str] | None = None, *, program: str = "textsem trai
 
 def _train(options: argparse.Namespace, command: str) -> int:
     # Not before parsing, so that --help and a misspelt option answer at once.
+    from textsem.processes import Processes
     from textsem.training.arae_run import ARAEJob, run_arae_job
 
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     check_device(options.device)
     check_output(options.output)
     folder = run_arae_job(ARAEJob(**vars(options), command=command))
-    print(f"saved {folder}")
+    if Processes.current().is_main:
+        print(f"saved {folder}")
     return 0

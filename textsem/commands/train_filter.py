@@ -53,6 +53,7 @@ def main(arguments: Sequence[str] | None = None, *, program: str = "textsem trai
 def _train(options: argparse.Namespace, command: str) -> int:
     # Not before parsing, so that --help and a misspelt option answer at once.
     from textsem.data.nli import load_nli
+    from textsem.processes import Processes
     from textsem.training.cross_encoder import CrossEncoderConfig, train_cross_encoder
     from textsem.training.labelled_pairs import joined_pairs
     from textsem.training.target_report import RunDescription
@@ -81,5 +82,6 @@ def _train(options: argparse.Namespace, command: str) -> int:
         ),
         is_resumed=options.resume,
     )
-    print((options.output / "README.md").read_text(encoding="utf-8"))
+    if Processes.current().is_main:
+        print((options.output / "README.md").read_text(encoding="utf-8"))
     return 0

@@ -69,6 +69,7 @@ def main(arguments: Sequence[str] | None = None, *, program: str = "textsem trai
 def _train(options: argparse.Namespace, command: str) -> int:
     # Not before parsing, so that --help and a misspelt option answer at once.
     from textsem.data.nli import load_nli
+    from textsem.processes import Processes
     from textsem.training.target import TargetTrainingConfig, train_target
     from textsem.training.target_report import RunDescription
 
@@ -109,7 +110,8 @@ def _train(options: argparse.Namespace, command: str) -> int:
         checkpoint_every=options.checkpoint_every,
         half_precision=options.half_precision,
     )
-    print((options.output / "README.md").read_text(encoding="utf-8"))
+    if Processes.current().is_main:
+        print((options.output / "README.md").read_text(encoding="utf-8"))
     return 0
 
 
