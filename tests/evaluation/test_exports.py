@@ -36,13 +36,18 @@ SUCCESS = AttackResult(
 )
 ERROR = AttackResult(1, "p", "h", "entailment", None, "error", message="ValueError: no")
 
+TEXTS = ("premise", "hypothesis", "label", "prediction", "status", "adversarial", "adversarial_prediction", "message")
+
 
 def read_csv(path: Path) -> list[dict[str, Any]]:
     table = pyarrow.csv.read_csv(
         path,
         parse_options=pyarrow.csv.ParseOptions(newlines_in_values=True),
         convert_options=pyarrow.csv.ConvertOptions(
-            strings_can_be_null=True, quoted_strings_can_be_null=False, null_values=[""]
+            column_types=dict.fromkeys(TEXTS, pyarrow.string()),  # "0" may be a label
+            strings_can_be_null=True,
+            quoted_strings_can_be_null=False,
+            null_values=[""],
         ),
     )
     rows: list[dict[str, Any]] = table.to_pylist()
