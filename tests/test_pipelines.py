@@ -9,6 +9,7 @@ from typing import Any
 
 import datasets
 import pytest
+import torch
 import transformers
 from torch import Tensor
 from transformers.pipelines.pt_utils import KeyDataset
@@ -327,9 +328,32 @@ def test_half_precision_is_for_target_and_filters(attack: NliAttackPipeline, tmp
         attack(PAIRS[0], target_precision="bfloat16")
 
 
+def test_another_adversary_serves_a_call_and_leaves_the_next_alone(
+    attack: NliAttackPipeline, results: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    tiny = build_tiny_adversary()
+    tiny.save_pretrained(tmp_path, dtype=torch.float32)
+
+    def asked(model: Any) -> list[tuple[str, str]]:
+        rows: list[tuple[str, str]] = []
+
+        def remember(pairs: list[tuple[str, str]]) -> list[str]:
+            rows.extend(pairs)
+            return ["neutral"] * len(pairs)
+
+        pair = {"premise": "a man sleeps.", "hypothesis": "the dog runs."}
+        attack(pair, model=model, target=remember, goal="flip", device="cpu")
+        return rows
+
+    by_bundled, by_tiny = asked(None), asked(tiny)
+    assert by_tiny == asked(tmp_path) == asked(str(tmp_path)) != by_bundled == asked("bundled")
+    assert attack(LABELLED) == results
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
+        ({"batch_size": 0}, "expected batch_size >= 1, got 0"),
         ({"max_querys": 3}, "expected options among access, .*, got max_querys"),
         ({"output": "here"}, "expected options among .*, got output"),
         ({"max_queries": 0}, "expected max_queries >= 1, got 0"),
@@ -339,7 +363,7 @@ def test_half_precision_is_for_target_and_filters(attack: NliAttackPipeline, tmp
 )
 def test_bad_option_is_one_clear_error(options: dict[str, Any], message: str, attack: NliAttackPipeline) -> None:
     with pytest.raises(ValueError, match=message):
-        attack(PAIR, **options)
+        attack([PAIR], **options)
 
 
 @pytest.mark.parametrize("inputs", ["a man sleeps", b"a man", 3, None])

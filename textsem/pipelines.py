@@ -30,6 +30,7 @@ __all__ = ["TASK", "NliAttackPipeline", "pipeline", "register"]
 
 TASK = "nli-attack"
 BATCH_SIZE = 64
+NAMES = (str, os.PathLike)
 Base: Any = Pipeline  # transformers is typed in part, and otherwise from version to version
 # Of the options of the main job, those that make sense for pairs in memory.
 RUN_ALONE = {
@@ -47,6 +48,8 @@ RUN_ALONE = {
     "judges",
 }
 OPTIONS = {field.name for field in fields(AttackSnliConfig)} - RUN_ALONE
+# What a call may name besides.
+PARTS = {"device", "model", "target"}
 # Passed on by transformers.pipeline, which has read them already.
 READ_ELSEWHERE = {"local_files_only", "torch_dtype", "trust_remote_code"}
 
@@ -133,14 +136,14 @@ class NliAttackPipeline(Base):  # type: ignore[misc]
         options.setdefault("batch_size", BATCH_SIZE)
         super().__init__(*args, **_with_precision(options))  # which throws a dtype away
         self.model.to("cpu")  # where its draws do not depend on the machine; `device` is for target and filters
-        self._assembler = AttackAssembler(adversary=self.model.adversary)
+        self._assembler = AttackAssembler()
 
     def _sanitize_parameters(self, **options: Any) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
         """Sort the options: those of the attack are read where pairs are attacked, one where results are written."""
         known = {name: value for name, value in _with_precision(options).items() if name not in READ_ELSEWHERE}
-        unknown = sorted(set(known) - OPTIONS - {"target"})
+        unknown = sorted(set(known) - OPTIONS - PARTS)
         if unknown:
-            wanted = ", ".join(sorted({*OPTIONS, "target", "dtype"}))
+            wanted = ", ".join(sorted({*OPTIONS, *PARTS, "dtype"}))
             raise ValueError(f"expected options among {wanted}, got {', '.join(unknown)}")
         several = {"num_return_sequences": known["num_return_sequences"]} if "num_return_sequences" in known else {}
         return {}, known, several
@@ -163,7 +166,10 @@ class NliAttackPipeline(Base):  # type: ignore[misc]
                 f"expected a dict with premise, hypothesis and perhaps label, or many, got {type(inputs).__name__}"
             )
         # Not transformers' own loop: it looks at the first input, and versions differ in what they read ahead.
-        batch_size, num_workers = options.pop("batch_size", None) or self._batch_size, options.pop("num_workers", 0)
+        batch_size, num_workers = options.pop("batch_size", None), options.pop("num_workers", 0)
+        batch_size = self._batch_size if batch_size is None else batch_size
+        if batch_size < 1:
+            raise ValueError(f"expected batch_size >= 1, got {batch_size}")
         given = self._sanitize_parameters(**options)
         known = (self._preprocess_params, self._forward_params, self._postprocess_params)
         params = [{**first, **call} for first, call in zip(known, given, strict=True)]
@@ -190,14 +196,24 @@ class NliAttackPipeline(Base):  # type: ignore[misc]
         return {"pairs": [read_pair(input_, index)]}
 
     def _forward(
-        self, input_tensors: dict[str, list[GivenPair]], *, target: Any = "bundled", **options: Any
+        self,
+        input_tensors: dict[str, list[GivenPair]],
+        *,
+        target: Any = "bundled",
+        model: Any = None,
+        device: Any = None,
+        **options: Any,
     ) -> dict[str, list[list[AttackResult]]]:
         """Attack a batch of pairs; return the results of each."""
-        is_named = isinstance(target, str | os.PathLike)
+        given_target = None if isinstance(target, NAMES) else target
+        given_adversary = None if isinstance(model, NAMES) else getattr(model or self.model, "adversary", model)
         config = AttackSnliConfig(
-            target=os.fspath(target) if is_named else GIVEN, model=GIVEN, device=str(self.device), **options
+            target=os.fspath(target) if given_target is None else GIVEN,
+            model=os.fspath(model) if given_adversary is None else GIVEN,
+            device=str(device or self.device),
+            **options,
         )
-        loaded = self._assembler.assemble(config, given_target=None if is_named else target)
+        loaded = self._assembler.assemble(config, given_target=given_target, given_adversary=given_adversary)
         chunk = GivenChunk(input_tensors["pairs"])
         found: list[list[AttackResult]] = [[] for _ in chunk.pairs]
         for result in attack_chunk(chunk, loaded.target, loaded.attack):

@@ -45,40 +45,40 @@ class LoadedAttack:
 
 
 class AttackAssembler:
-    """Load the parts of attacks, each once: a second attack with other options takes over what is the same.
+    """Load the parts of attacks, each once: a second attack with other options takes over what is the same."""
 
-    Args:
-        adversary: The adversary; None for the one that the options name.
-    """
-
-    def __init__(self, *, adversary: TextAdversary | None = None) -> None:
-        self._given_adversary = adversary
+    def __init__(self) -> None:
         self._memory: dict[str, tuple[Hashable, Any]] = {}
 
-    def assemble(self, config: AttackSnliConfig, *, given_target: Any = None) -> LoadedAttack:
+    def assemble(
+        self, config: AttackSnliConfig, *, given_target: Any = None, given_adversary: TextAdversary | None = None
+    ) -> LoadedAttack:
         """Return the attack of these options.
 
         Args:
             config: The options.
             given_target: An object or a function that is attacked in place of what ``config.target`` names; see
                 `as_target`.
+            given_adversary: An adversary that works in place of the one that ``config.model`` names.
 
         Raises:
             ValueError: If an option, the target or the adversary does not fit.
         """
         attack_config = config.attack_config()
         target = self._target(config, given_target)
-        adversary = self._adversary(config)
+        adversary = given_adversary or self._adversary(config)
+        _check_decoder(config, adversary)
+        origin: Hashable = given_adversary or config.model
         codes = config.codes_config(adversary.config.num_particles)
-        filters = self._filters(config, adversary)
+        filters = self._filters(config, adversary, origin)
         source = self._recall(
             "source",
-            (config.model, config.candidates_from, codes),
+            (origin, config.candidates_from, codes),
             lambda: make_source(config.candidates_from, adversary, codes),
         )
         attack = CandidateAttack(source, attack_config, constraints=filters.steps, ranker=filters.ranker)
         identity = {
-            "adversary": _identity(config.model, BUNDLED_MODEL, is_given=self._given_adversary is not None),
+            "adversary": _identity(config.model, BUNDLED_MODEL, is_given=given_adversary is not None),
             "target": _identity(config.target, BUNDLED_TARGET, is_given=given_target is not None),
             **filters.identity,
         }
@@ -103,21 +103,13 @@ class AttackAssembler:
         return metered
 
     def _adversary(self, config: AttackSnliConfig) -> TextAdversary:
-        adversary: TextAdversary = self._given_adversary or self._recall(
-            "adversary", config.model, lambda: load_adversary(config.model)
-        )
-        found = adversary.config.decoder_name
-        if config.decoder not in (None, found):
-            raise ValueError(
-                f"expected an adversary with decoder {config.decoder}, got {found} in {config.model}: name the folder "
-                f"of one with --model; textsem train adversary --decoder {config.decoder} makes one"
-            )
+        adversary: TextAdversary = self._recall("adversary", config.model, lambda: load_adversary(config.model))
         return adversary
 
-    def _filters(self, config: AttackSnliConfig, adversary: TextAdversary) -> Filters:
+    def _filters(self, config: AttackSnliConfig, adversary: TextAdversary, origin: Hashable) -> Filters:
         filter_config: FilterConfig = config.filter_config()
         filters: Filters = self._recall(
-            "filters", (config.model, filter_config), lambda: load_filters(filter_config, adversary)
+            "filters", (origin, filter_config), lambda: load_filters(filter_config, adversary)
         )
         return filters
 
@@ -145,6 +137,15 @@ def load_adversary(name: str) -> TextAdversary:
 
     loaded: TextAdversary = load_pretrained(name, load, kind="an adversary")
     return loaded
+
+
+def _check_decoder(config: AttackSnliConfig, adversary: TextAdversary) -> None:
+    found = adversary.config.decoder_name
+    if config.decoder not in (None, found):
+        raise ValueError(
+            f"expected an adversary with decoder {config.decoder}, got {found} in {config.model}: name the folder of "
+            f"one with --model; textsem train adversary --decoder {config.decoder} makes one"
+        )
 
 
 def _may_be_hub_id(name: str) -> bool:
