@@ -12,12 +12,18 @@ from textsem.processes import Processes
 
 ROOT = Path(__file__).resolve().parent.parent
 PROGRAM = """
+import atexit
+import os
 import sys
 from pathlib import Path
 import torch
 from textsem.processes import Processes
 
+# Registered first and so called last.
+left = Path(sys.argv[1], "left_" + os.environ["RANK"])
+atexit.register(lambda: left.write_text(str(torch.distributed.is_initialized())))
 processes = Processes.current()
+assert torch.distributed.is_initialized()
 assert Processes.current() == processes
 total = processes.sum(torch.tensor([[1.0, 10.0 * processes.rank]]).T.contiguous().T)
 counted = processes.sum(torch.tensor(processes.rank + 1))
@@ -88,3 +94,4 @@ def test_two_launched_processes_know_each_other(tmp_path: Path) -> None:
     for rank in (0, 1):
         expected = [rank, 2, rank == 0, "cpu", [[2.0, 10.0]], 3]
         assert (tmp_path / f"{rank}.txt").read_text() == repr(expected)
+        assert (tmp_path / f"left_{rank}").read_text() == "False"

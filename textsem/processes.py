@@ -7,6 +7,7 @@ whatever the number, unless it is given MPI.  Accelerate is imported where the e
 processes, and nowhere else.
 """
 
+import atexit
 import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -53,6 +54,9 @@ class Processes:
         state = PartialState(cpu=is_on_cpu)
         if str(state.num_processes) != announced:
             raise ValueError(f"expected {announced} processes, as WORLD_SIZE says, got {state.num_processes}")
+        # Left to the interpreter's end, the threads that talk to the other processes may abort this one.
+        atexit.unregister(_leave)
+        atexit.register(_leave)
         device = str(state.device) if state.device.type != "cpu" else "cpu"
         return cls(state.process_index, state.num_processes, device)
 
@@ -97,3 +101,11 @@ class Processes:
         """Raise a ValueError where several processes would do what only one can, before anything is written twice."""
         if self.count > 1:
             raise ValueError(f"expected one process for {what}, got {self.count}: run it without accelerate launch")
+
+
+def _leave() -> None:
+    """End the talk with the other processes, once all work is done."""
+    from torch import distributed
+
+    if distributed.is_initialized():
+        distributed.destroy_process_group()
