@@ -202,6 +202,17 @@ def test_transform_replaces_rows_and_differs_from_epoch_to_epoch() -> None:
     assert all(row["hypothesis"] in known and row["origin"] != ORIGINAL for row in first)
 
 
+def test_epochs_have_rows_of_their_own() -> None:
+    augmenter = AdversarialAugmenter(AugmentationConfig(filter_model="none", num_candidates=30))
+    columns = [list(column) for column in zip(*PAIRS, strict=True)]
+    labels = [LABEL_NAMES[label] for label in columns[2]]
+    found = []
+    for epoch in (0, 1, 0):
+        augmenter.set_epoch(epoch)
+        found.append(augmenter.new_rows(columns[0], columns[1], labels))
+    assert found[0] == found[2] != found[1]
+
+
 def test_data_loader_workers_hear_of_the_epoch() -> None:
     augmenter = AdversarialAugmenter(CONFIG, target=HashTarget())
     rows = dataset()
