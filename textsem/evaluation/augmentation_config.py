@@ -56,7 +56,7 @@ class AugmentationConfig:
         part_of_speech: ``universal`` or ``penn``: a changed word keeps its part of speech; ``none`` for no condition.
         sentence_encoder: Folder or hub id of the model that measures similarity; None for what the environment variable
             TEXTSEM_SENTENCE_ENCODER names, and without it for no such condition.
-        min_similarity: Smallest similarity of a new hypothesis and its original.
+        min_similarity: Smallest similarity of a new hypothesis and its original; None for no condition.
         device: Where target, filter model and encoder run.
         batch_size: Most rows in one forward pass.
         seed: Each pair derives its own from it, and from the epoch.
@@ -80,7 +80,7 @@ class AugmentationConfig:
     max_perplexity_ratio: float | None = 2.0
     part_of_speech: PartOfSpeech = "none"
     sentence_encoder: str | None = None
-    min_similarity: float = 0.80
+    min_similarity: float | None = 0.80
     device: str = "cpu"
     batch_size: int = 64
     seed: int = 0
