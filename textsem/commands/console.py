@@ -9,6 +9,7 @@ __all__ = ["COMMANDS", "main"]
 
 COMMANDS = {
     "attack": Choice("textsem.commands.attack", "attack a classifier of premise-hypothesis pairs"),
+    "augment": Choice("textsem.commands.augment", "add new rows to the pairs that a classifier is trained on"),
     "train": Choice("textsem.commands.train", "train an adversary, or what it needs"),
     "report": Choice("textsem.commands.report", "make the summary and the page of a run anew from its lines"),
     "info": Choice("textsem.commands.info", "tell versions, devices and models, or what a folder holds"),
