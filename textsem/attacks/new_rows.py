@@ -55,7 +55,8 @@ class NewRowRules:
             of ``SOURCES``.
         rows_per_source: Most new rows of each source for one pair.
         num_tries: Most candidates of each source and pair that the consent is asked about.
-        num_candidates: Candidates drawn for a pair.
+        num_candidates: Candidates that the source proposes for a pair, its best.
+        num_asked: How many of them are drawn at random; None takes them all.  The best ones are much alike.
         boundary_width: Most nats by which the target puts the label ahead on a row of source ``boundary``.
     """
 
@@ -63,6 +64,7 @@ class NewRowRules:
     rows_per_source: int = 1
     num_tries: int = 4
     num_candidates: int = 60
+    num_asked: int | None = None
     boundary_width: float = 1.0
 
     def __post_init__(self) -> None:
@@ -73,6 +75,8 @@ class NewRowRules:
         for name in ("rows_per_source", "num_tries", "num_candidates"):
             if getattr(self, name) < 1:
                 raise ValueError(f"expected {name} >= 1, got {getattr(self, name)}")
+        if self.num_asked is not None and self.num_asked < 1:
+            raise ValueError(f"expected num_asked >= 1 or None, got {self.num_asked}")
         if not self.boundary_width > 0.0:
             raise ValueError(f"expected boundary_width above 0, got {self.boundary_width}")
 
@@ -117,11 +121,12 @@ def find_new_rows(
         raise ValueError(f"expected a target for the sources {', '.join(rules.sources)}, got none")
     numbers = [GOLD_NAMES.index(label) for label in labels]
     proposals = source.propose(hypotheses, numbers, seeds, rules.num_candidates)
+    proposals = [_drawn(own, rules.num_asked, seed) for own, seed in zip(proposals, seeds, strict=True)]
     kept, counts = select_candidates(
         premises, hypotheses, numbers, proposals, limits=limits, constraints=constraints, ranker=None
     )
     counts["passed"] = counts.pop("kept", 0)
-    queues = {(pair, NEIGHBOURS): _shuffled(kept[pair], seeds[pair]) for pair in range(len(kept))}
+    queues = {(pair, NEIGHBOURS): [c.text for c in _drawn(kept[pair], None, seeds[pair])] for pair in range(len(kept))}
     if target is not None:
         queues |= _by_target(target, premises, hypotheses, labels, kept, rules, counts)
     queues = {key: queue for key, queue in queues.items() if key[1] in rules.sources}
@@ -149,9 +154,10 @@ def label_margins(
     return margins
 
 
-def _shuffled(candidates: Sequence[Candidate], seed: int) -> list[str]:
+def _drawn(candidates: Sequence[Candidate], number: int | None, seed: int) -> list[Candidate]:
+    """Return so many random candidates, in a random order; all of them for None."""
     order = torch.randperm(len(candidates), generator=torch.Generator().manual_seed(seed)).tolist()
-    return [candidates[i].text for i in order]
+    return [candidates[i] for i in order[:number]]
 
 
 def _by_target(

@@ -43,8 +43,9 @@ class EditConfig:
         meaning_weight: m, of the cosine.
         pair_penalty: What a second edit costs.
         trigram_penalty: What each trigram costs that the corpus does not have, beyond as many as the original
-            has; more bigrams of that kind than the original has are not allowed: they are where sentences break.
+            has.
         max_new_trigrams: Most of them.
+        max_new_bigrams: Most bigrams of that kind: they are where sentences break.
         min_similarity: Smallest cosine of the meaning table that a candidate may have.
         max_perplexity_ratio: Largest ratio of trigram perplexities, new to old.
     """
@@ -60,6 +61,7 @@ class EditConfig:
     pair_penalty: float = 1.0
     trigram_penalty: float = 1.0
     max_new_trigrams: int = 1
+    max_new_bigrams: int = 0
     min_similarity: float = 0.78
     max_perplexity_ratio: float = 2.0
 
@@ -213,7 +215,7 @@ class EditProposer:
         bigrams, trigrams = (self.language_model.num_unseen(rows, lengths) - own_unseen).clamp(min=0).unbind(dim=1)
         scores = scores + config.fluency_weight * ((mean - own) * (lengths + 1)).clamp(max=1.0)
         scores = scores - config.trigram_penalty * trigrams
-        is_allowed &= ((own - mean).exp() <= config.max_perplexity_ratio) & (bigrams == 0)
+        is_allowed &= ((own - mean).exp() <= config.max_perplexity_ratio) & (bigrams <= config.max_new_bigrams)
         return scores, is_allowed & (trigrams <= config.max_new_trigrams)
 
 
