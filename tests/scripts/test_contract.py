@@ -15,6 +15,7 @@ NO_DATA = "error: expected an existing file or folder, or a hub id"
     ("name", "option"),
     [
         ("attack_snli", "--candidates-from"),
+        ("augment_nli", "--rows-per-source"),
         ("benchmark", "--budgets"),
         ("compare_attacks", "--attack-options"),
         ("compare_decoders", "--num-sentences"),
@@ -46,6 +47,7 @@ def test_help_loads_nothing_heavy(name: str, option: str) -> None:
     ("name", "arguments", "message"),
     [
         ("attack_snli", ["--data", "no/such/file.jsonl"], NO_DATA),
+        ("augment_nli", ["--data", "no/such/file.jsonl", "--output", "runs/augment_nli"], NO_DATA),
         ("benchmark", ["--figures", "speed"], "error: expected figures among"),
         ("compare_attacks", ["--judges", "a", "--attacks", "wish"], "error: expected attacks among"),
         ("compare_decoders", ["--judges", "a", "--models", "one"], "error: expected models as NAME=FOLDER"),

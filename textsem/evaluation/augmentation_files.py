@@ -40,7 +40,7 @@ def write_rows(folder: Path, form: OutputFormat, rows: Rows, *, labels: Iterable
             datasets; a mixture of both stays text, as labels always do in jsonl.
 
     Raises:
-        ValueError: If the format is unknown.
+        ValueError: If the format is unknown, or there is no row for a folder of `datasets`.
         OSError: If something cannot be written.
     """
     writers: dict[str, Callable[[Path, Rows, set[str]], None]] = {
@@ -116,6 +116,8 @@ def _write_dataset(path: Path, rows: Rows, labels: set[str]) -> None:
                 digest.update(batch.serialize())
                 writer.write_batch(batch)
         table = MemoryMappedTable.from_file(str(whole))
+        if not len(table):  # which the library writes, but cannot read
+            raise ValueError("expected at least one row for a folder of datasets, got none: take another --format")
         dataset = Dataset(table, info=DatasetInfo(features=features), fingerprint=digest.hexdigest()[:16])
         with _no_bars():
             dataset.save_to_disk(str(path))
