@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from textsem.augmentation import AdversarialAugmenter, AugmentationConfig
     from textsem.data.nli import load_nli
     from textsem.model import TextAdversary
     from textsem.outputs import AttackResult
@@ -16,7 +17,9 @@ if TYPE_CHECKING:
     from textsem.transformers_model import NliAttackConfig, NliAttackModel
 
 __all__ = [
+    "AdversarialAugmenter",
     "AttackResult",
+    "AugmentationConfig",
     "NliAttackConfig",
     "NliAttackModel",
     "NliAttackPipeline",
@@ -33,7 +36,9 @@ __version__ = "0.1.0"
 
 # Public name -> module that defines it.  A type checker reads the block above; a test holds the two together.
 _MODULES: dict[str, str] = {
+    "AdversarialAugmenter": "textsem.augmentation",
     "AttackResult": "textsem.outputs",
+    "AugmentationConfig": "textsem.augmentation",
     "NliAttackConfig": "textsem.transformers_model",
     "NliAttackModel": "textsem.transformers_model",
     "NliAttackPipeline": "textsem.pipelines",
