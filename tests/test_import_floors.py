@@ -31,7 +31,7 @@ FLOORS = {
     "attacks": 4,
     "training": 4,
     "evaluation": 5,
-    "augmentation": 5,
+    "augmentation": 5.5,
     "pipelines": 5.5,
     "commands": 6,
     "__main__": 7,
