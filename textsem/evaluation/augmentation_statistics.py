@@ -1,18 +1,50 @@
-"""Arms of the augmentation experiment held against each other: over the rows of the test sets, and over the seeds."""
+"""Arms of the augmentation experiment held against each other: over the rows of the test sets, and over the seeds.
+
+Two questions that one figure cannot answer.  Would other test rows tell the same of these very models: a paired
+sign-flip test and a bootstrap over the rows.  Would other trainings: Welch's t over the seeds, and whether the arms'
+seeds overlap.
+"""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import sqrt
 from statistics import fmean, stdev
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["ArmComparison", "Spread", "accuracies", "compare_arms", "set_groups"]
+from textsem.evaluation.two_samples import holm
 
-_RESAMPLES = 9999
+__all__ = [
+    "ArmComparison",
+    "Digits",
+    "Spread",
+    "accuracies",
+    "bootstrap_interval",
+    "compare_arms",
+    "compare_with_others",
+    "matching_digits",
+    "set_groups",
+    "sign_flip_p_value",
+    "welch",
+]
+
 _SEED = 0
-Digits = Mapping[str, Mapping[str, Mapping[str, str]]]  # arm, seed, set
+_RESAMPLES = 9_999
+_FLIPS = 99_999
+# Above so many different sums signs are drawn, not counted out.
+_MOST_SUMS = 1_000_000
+# Shares of seeds are multiples of a fraction such as 1/3: what differs by less than this is one number.
+_DECIMALS = 9
+# Sums in units of the last size added; far finer than any two that differ, far coarser than rounding.
+_SUM_DECIMALS = 9
+_TIE = 1e-6
+# Seeds that differ by less than this are equal save for rounding.
+_NO_SPREAD = 1e-9
+
+Digits = Mapping[str, Mapping[str, str]]  # seed, set: a digit for each row
+Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -20,7 +52,7 @@ class Spread:
     """One figure of several trainings.
 
     Args:
-        values: One a seed, shares in [0, 1].
+        values: One a seed, shares in [0, 1]; at least one.
     """
 
     values: tuple[float, ...]
@@ -32,8 +64,18 @@ class Spread:
 
     @property
     def deviation(self) -> float | None:
-        """Sample standard deviation over the seeds; None of a single one."""
+        """Sample standard deviation over the seeds (n - 1); None of a single one."""
         return stdev(self.values) if len(self.values) > 1 else None
+
+    @property
+    def low(self) -> float:
+        """Lowest seed."""
+        return min(self.values)
+
+    @property
+    def high(self) -> float:
+        """Highest seed."""
+        return max(self.values)
 
 
 @dataclass(frozen=True)
@@ -41,94 +83,197 @@ class ArmComparison:
     """One arm beside another on some test sets, sets weighing the same.
 
     Args:
-        difference: Mean accuracy of the first minus that of the second, shares.
-        interval: Percentile bootstrap over the rows, 95%.
-        p_value: Paired permutation test over the rows, two-sided: each row's share of right seeds is swapped between
-            the arms.  It says how sure the difference is for other rows, not for other seeds.
-        is_beyond_seeds: Whether the lowest seed of the first is above the highest of the second.
-        seeds_p_value: Welch's t test over the seeds, two-sided; None with fewer than two on a side.
+        first: Accuracy of the first, by seed.
+        second: Of the second.
+        difference: Mean of the first minus mean of the second, shares.
+        interval: Percentile bootstrap of the difference over the rows, 95%.
+        p_value: Paired sign-flip test over the rows, two-sided.
+        adjusted_p_value: After Holm for the arms that the first was held against; None before that.
+        is_beyond_seeds: Whether the lowest seed of the first is above the highest of the second; None with fewer than
+            two seeds on a side, where there is no spread to be beyond.
+        t: Difference over its standard error over the seeds; None where that is 0 or unknown.
+        seeds_p_value: Welch's test over the seeds, two-sided; None likewise.
     """
 
+    first: Spread
+    second: Spread
     difference: float
     interval: tuple[float, float]
     p_value: float
-    is_beyond_seeds: bool
+    adjusted_p_value: float | None
+    is_beyond_seeds: bool | None
+    t: float | None
     seeds_p_value: float | None
 
 
 def set_groups(sets: Mapping[str, Mapping[str, Any]]) -> dict[str, list[str]]:
-    """Return the sets that make up each figure: clean, unseen, label kept, and every other set by itself."""
+    """Return the sets that make up each figure: one a kind, and of kind ``other`` one a set.
+
+    Example:
+        >>> set_groups({"a": {"kind": "unseen"}, "b": {"kind": "other"}, "c": {"kind": "unseen"}})
+        {'unseen': ['a', 'c'], 'b': ['b']}
+    """
     groups: dict[str, list[str]] = {}
     for name, described in sets.items():
-        kind = described["kind"]
-        groups.setdefault(name if kind == "other" else kind, []).append(name)
+        groups.setdefault(name if described["kind"] == "other" else described["kind"], []).append(name)
     return groups
 
 
-def accuracies(right: Mapping[str, Mapping[str, str]], names: Sequence[str]) -> Spread | None:
-    """Return the accuracy of an arm by seed, the mean over sets; None where no seed has them all.
+def matching_digits(right: Mapping[str, Digits], sets: Mapping[str, Mapping[str, Any]]) -> dict[str, Digits]:
+    """Return the digits that have one place for each row of their set: others are of a set that has since changed."""
+    return {
+        arm: {
+            seed: {name: digits for name, digits in found.items() if name in sets and len(digits) == sets[name]["rows"]}
+            for seed, found in seeds.items()
+        }
+        for arm, seeds in right.items()
+    }
 
-    Args:
-        right: Digits by seed and set.
-        names: The sets.
-    """
-    complete = [sets for sets in right.values() if all(sets.get(name) for name in names)]
-    if not complete:
+
+def accuracies(right: Digits, names: Sequence[str]) -> Spread | None:
+    """Return the accuracy of an arm by seed, the mean over some sets; None where no seed has them all."""
+    measured = _with_all(right, names)
+    if not measured:
         return None
-    return Spread(tuple(fmean(sets[name].count("1") / len(sets[name]) for name in names) for sets in complete))
+    return Spread(tuple(fmean(sets[name].count("1") / len(sets[name]) for name in names) for sets in measured))
 
 
-def compare_arms(
-    first: Mapping[str, Mapping[str, str]], second: Mapping[str, Mapping[str, str]], names: Sequence[str]
-) -> ArmComparison | None:
+def compare_arms(first: Digits, second: Digits, names: Sequence[str]) -> ArmComparison | None:
     """Compare two arms on some sets; None where one of them was not measured.
 
-    Args:
-        first: Digits of the first arm by seed and set.
-        second: Of the second.
-        names: The sets; each weighs the same, whatever its size.
+    A row counts with its share of seeds that are right, first minus second.  Each set weighs the same, whatever its
+    size.  Rows are taken as independent: of two attacks on one pair that is not so, and the test over them is sharper
+    than it should be.
+
+    Raises:
+        ValueError: If a set has another number of rows on each side.
     """
     own, other = accuracies(first, names), accuracies(second, names)
     if own is None or other is None:
         return None
-    from scipy.stats import bootstrap, permutation_test, ttest_ind
-
-    a, b = _weighted_rows(first, names), _weighted_rows(second, names)
-    tested = permutation_test(
-        (a, b),
-        lambda x, y, axis: (x - y).sum(axis=axis),
-        permutation_type="samples",
-        vectorized=True,
-        n_resamples=_RESAMPLES,
-        batch=256,
-        rng=np.random.default_rng(_SEED),
-    )
-    resampled = bootstrap(
-        (a - b,),
-        np.sum,
-        vectorized=True,
-        method="percentile",
-        batch=256,
-        rng=np.random.default_rng(_SEED),
-    )
-    bounds = resampled.confidence_interval
-    has_seeds = len(own.values) > 1 and len(other.values) > 1
-    with np.errstate(divide="ignore", invalid="ignore"):
-        seeds = float(ttest_ind(own.values, other.values, equal_var=False).pvalue) if has_seeds else None
+    pairs = [(_shares(first, names, name), _shares(second, names, name)) for name in names]
+    sizes = [(len(a), len(b)) for a, b in pairs if len(a) != len(b)]
+    if sizes:
+        raise ValueError(f"expected the same rows on both sides, got {sizes[0][0]} and {sizes[0][1]}")
+    rows = [a - b for a, b in pairs]
+    t, seeds_p_value = welch(own, other)
+    has_spread = min(len(own.values), len(other.values)) > 1
     return ArmComparison(
-        own.mean - other.mean,
-        (float(bounds.low), float(bounds.high)),
-        float(tested.pvalue),
-        min(own.values) > max(other.values),
-        seeds if seeds is None or seeds == seeds else 1.0,
+        own,
+        other,
+        difference=own.mean - other.mean,
+        interval=bootstrap_interval(rows),
+        p_value=sign_flip_p_value(rows),
+        adjusted_p_value=None,
+        is_beyond_seeds=own.low > other.high if has_spread else None,
+        t=t,
+        seeds_p_value=seeds_p_value,
     )
 
 
-def _weighted_rows(right: Mapping[str, Mapping[str, str]], names: Sequence[str]) -> npt.NDArray[np.float64]:
-    """Return each row's share of right seeds, weighted so that their sum is the mean accuracy of the sets."""
-    complete = [sets for sets in right.values() if all(sets.get(name) for name in names)]
-    parts = []
-    for name in names:
-        digits = np.array([[digit == "1" for digit in sets[name]] for sets in complete], dtype=np.float64)
-        parts.append(digits.mean(axis=0) / (digits.shape[1] * len(names)))
-    return np.concatenate(parts)
+def compare_with_others(
+    right: Mapping[str, Digits], arm: str, others: Sequence[str], names: Sequence[str]
+) -> dict[str, ArmComparison | None]:
+    """Compare an arm with each other one on some sets, p-values adjusted for their number after Holm."""
+    found = {other: compare_arms(right.get(arm, {}), right.get(other, {}), names) for other in others}
+    adjusted = iter(holm([result.p_value for result in found.values() if result is not None]))
+    return {
+        other: None if result is None else replace(result, adjusted_p_value=next(adjusted))
+        for other, result in found.items()
+    }
+
+
+def welch(first: Spread, second: Spread) -> tuple[float | None, float | None]:
+    """Return Welch's t over the seeds and its two-sided p-value; None where there is no spread to divide by.
+
+        t = (mean_1 - mean_2) / sqrt(v_1 + v_2),   v_i = s_i^2 / n_i
+        degrees of freedom = (v_1 + v_2)^2 / (v_1^2 / (n_1 - 1) + v_2^2 / (n_2 - 1))
+
+    Welch 1947.
+    """
+    if first.deviation is None or second.deviation is None or max(first.deviation, second.deviation) < _NO_SPREAD:
+        return None, None
+    from scipy.stats import t as student
+
+    n, m = len(first.values), len(second.values)
+    v, w = first.deviation**2 / n, second.deviation**2 / m
+    statistic = (first.mean - second.mean) / sqrt(v + w)
+    freedom = (v + w) ** 2 / (v**2 / (n - 1) + w**2 / (m - 1))
+    return statistic, float(2 * student.sf(abs(statistic), freedom))
+
+
+def sign_flip_p_value(rows: Sequence[Floats]) -> float:
+    """Test whether paired differences are as likely above 0 as below: each row's sign is flipped at random.
+
+        p = P(|sum_i s_i w_i d_i| >= |sum_i w_i d_i|),   s_i = +-1,   w_i = 1 / (rows of its set x sets)
+
+    Rows of one size |d| take their signs together, as a binomial count, so that all 2^n flips are counted out as long
+    as they make at most a million different sums; beyond that 99,999 are drawn, always the same.
+
+    Args:
+        rows: Differences of each set, at least one row in each.
+    """
+    observed = abs(fmean(float(d.mean()) for d in rows))
+    sizes = [(size / (len(d) * len(rows)), count) for d in rows for size, count in _distinct(np.abs(d)) if size > _TIE]
+    threshold = observed - _TIE * min([size for size, _ in sizes], default=0.0)
+    sums: Floats = np.zeros(1)
+    chances: Floats = np.ones(1)
+    for size, count in sizes:
+        if len(sums) * (count + 1) > _MOST_SUMS:
+            return _drawn_p_value(sizes, threshold)
+        sums, chances = _add_signs(sums, chances, size, count)
+    return min(1.0, float(chances[np.abs(sums) >= threshold].sum()))
+
+
+def bootstrap_interval(rows: Sequence[Floats], *, confidence: float = 0.95) -> tuple[float, float]:
+    """Return the percentile bootstrap interval of the mean over sets of the mean of their rows.
+
+    Rows are drawn within their set, 9,999 times, always the same.
+
+    Args:
+        rows: Of each set, at least one row in each.
+        confidence: Coverage.
+    """
+    generator = np.random.default_rng(_SEED)
+    means = np.zeros(_RESAMPLES)
+    for d in rows:
+        values, counts = map(np.array, zip(*_distinct(d), strict=True))
+        means += generator.multinomial(len(d), counts / len(d), size=_RESAMPLES) @ values / (len(d) * len(rows))
+    low, high = np.quantile(means, [(1 - confidence) / 2, (1 + confidence) / 2])
+    return float(low), float(high)
+
+
+def _distinct(values: Floats) -> list[tuple[float, int]]:
+    """Return the different values, up to rounding, and how often each comes."""
+    _, first, counts = np.unique(np.round(values, _DECIMALS), return_index=True, return_counts=True)
+    return [(float(values[i]), int(count)) for i, count in zip(first, counts, strict=True)]
+
+
+def _add_signs(sums: Floats, chances: Floats, size: float, count: int) -> tuple[Floats, Floats]:
+    """Add ``count`` random signs times ``size`` to every sum; equal sums become one."""
+    from scipy.stats import binom
+
+    plus = np.arange(count + 1)
+    added = (sums[:, None] + size * (2 * plus - count)).ravel()
+    together = (chances[:, None] * binom.pmf(plus, count, 0.5)).ravel()
+    _, first, places = np.unique(np.round(added / size, _SUM_DECIMALS), return_index=True, return_inverse=True)
+    return added[first], np.bincount(places.ravel(), weights=together).astype(np.float64)
+
+
+def _drawn_p_value(sizes: Sequence[tuple[float, int]], threshold: float) -> float:
+    generator = np.random.default_rng(_SEED)
+    sums = np.zeros(_FLIPS)
+    for size, count in sizes:
+        sums += size * (2 * generator.binomial(count, 0.5, size=_FLIPS) - count)
+    # The signs at hand count among the flips, so that no p-value is 0 (Phipson & Smyth 2010).
+    return float((1 + (np.abs(sums) >= threshold).sum()) / (1 + _FLIPS))
+
+
+def _with_all(right: Digits, names: Sequence[str]) -> list[Mapping[str, str]]:
+    return [sets for sets in right.values() if all(sets.get(name) for name in names)]
+
+
+def _shares(right: Digits, names: Sequence[str], name: str) -> Floats:
+    """Return for each row of a set the share of seeds that are right, of the seeds that have all sets."""
+    digits = [[float(digit == "1") for digit in sets[name]] for sets in _with_all(right, names)]
+    return np.array(np.mean(digits, axis=0), dtype=np.float64)

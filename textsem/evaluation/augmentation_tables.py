@@ -1,202 +1,255 @@
-"""The report of the augmentation experiment: what it says first, its table, its tests."""
+"""The report of the augmentation experiment: its verdict, what is missing, its tables, its figure."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from textsem.evaluation.augmentation_arms import CONTROLS, PLAIN
 from textsem.evaluation.augmentation_figure import draw_arms
-from textsem.evaluation.augmentation_statistics import Spread, accuracies, compare_arms, set_groups
+from textsem.evaluation.augmentation_statistics import (
+    ArmComparison,
+    Digits,
+    Spread,
+    accuracies,
+    compare_with_others,
+    matching_digits,
+    set_groups,
+)
+from textsem.evaluation.augmentation_verdict import missing_parts, other_arms, our_arms, verdict
 from textsem.evaluation.formats import DASH, number, percent, points
-from textsem.evaluation.two_samples import holm
+from textsem.evaluation.metrics import wilson_interval
 from textsem.evaluation.whole_files import write_whole
 
-__all__ = ["FIGURE_NAME", "REPORT_NAME", "verdict", "write_report"]
+__all__ = ["FIGURE_NAME", "MEASUREMENTS_NAME", "REPORT_NAME", "write_report"]
 
-REPORT_NAME, FIGURE_NAME = "report.md", "figure.png"
-CLEAN, UNSEEN, KEPT = "clean", "unseen", "label kept"
-CLEAN_LOSS = 0.005  # what clean accuracy may lose
+MEASUREMENTS_NAME, REPORT_NAME, FIGURE_NAME = "measurements.json", "report.md", "figure.png"
+PARTS = ("sets", "arms", "right")
 
 Measurements = Mapping[str, Any]
 
 
 def write_report(folder: Path) -> str:
-    """Write ``report.md`` and ``figure.png`` from ``measurements.json``, and return the text.
+    """Write ``report.md`` and ``figure.png`` from the ``measurements.json`` of a folder, and return the text.
+
+    What was not measured is said, not guessed; digits that do not fit their set count as not measured.
 
     Raises:
         ValueError: If there are no measurements.
+        OSError: If a file cannot be written.
     """
-    from textsem.evaluation.measure_augmentation import MEASUREMENTS_NAME
-
     path = folder / MEASUREMENTS_NAME
     if not path.is_file():
-        raise ValueError(f"expected {MEASUREMENTS_NAME} of scripts/measure_augmentation.py in {folder}, got none")
-    measured = json.loads(path.read_text(encoding="utf-8"))
+        raise ValueError(f"expected {MEASUREMENTS_NAME} in {folder}, got none")
+    found = json.loads(path.read_text(encoding="utf-8"))
+    absent = [part for part in PARTS if part not in found]
+    if absent:
+        raise ValueError(f"expected {', '.join(PARTS)} in {path}, got no {', '.join(absent)}")
+    measured = {**found, "right": matching_digits(found["right"], found["sets"])}
+    missing = [f"- {line}" for line in missing_parts(measured)]
     parts = [
-        "# Augmentation measured",
+        "# What augmentation does for a classifier",
         verdict(measured),
-        _arms_table(measured),
-        _tests(measured),
+        "\n".join(["Not measured:", "", *missing]) if missing else "",
+        _arms(measured),
+        f"![Accuracy under unseen attacks, arm by arm]({FIGURE_NAME})",
+        _sets(measured),
+        *(_tests(measured, arm) for arm in our_arms(measured)),
         _fresh(measured),
-        _notes(measured),
+        _facts(measured),
     ]
     text = "\n\n".join(part for part in parts if part) + "\n"
     write_whole(folder / REPORT_NAME, text.encode("utf-8"))
-    draw_arms(folder / FIGURE_NAME, measured, set_groups(measured["sets"]))
+    draw_arms(folder / FIGURE_NAME, measured)
     return text
 
 
-def verdict(measured: Measurements) -> str:
-    """Say whether the gain is there: under unseen attacks above every other arm, and clean accuracy kept."""
-    groups, right = set_groups(measured["sets"]), measured["right"]
-    others = [arm for arm in (PLAIN, *CONTROLS) if arm in measured["arms"]]
-    sentences = []
-    for arm in measured["arms"]:
-        if arm in others:
-            continue
-        if UNSEEN not in groups or accuracies(right.get(arm, {}), groups[UNSEEN]) is None:
-            sentences.append(f"**{arm}: not measured under unseen attacks.**")
-            continue
-        found = {other: compare_arms(right[arm], right.get(other, {}), groups[UNSEEN]) for other in others}
-        gain = next((result.difference for other, result in found.items() if other == PLAIN and result), None)
-        behind = [other for other, result in found.items() if result is not None and result.difference <= 0]
-        within = [
-            other
-            for other, result in found.items()
-            if result is not None and other not in behind and not result.is_beyond_seeds
-        ]
-        missing = [other for other, result in found.items() if result is None]
-        text = "" if gain is None else f"{points(gain)} points above plain under unseen attacks"
-        if behind:
-            text = f"the gain is not there: not above {', '.join(behind)} under unseen attacks; {text}"
-        elif within:
-            text = f"the gain is within the spread of the seeds beside {', '.join(within)}; {text}"
-        else:
-            text = f"above {', '.join(found)} beyond the spread of the seeds under unseen attacks; {text}"
-        clean = compare_arms(right[arm], right.get(PLAIN, {}), groups[CLEAN])
-        if clean is not None:
-            kept = "within" if clean.difference >= -CLEAN_LOSS else "**not** within"
-            text += f"; clean accuracy {points(clean.difference)} points, {kept} 0.5 of plain"
-        if missing:
-            text += f"; not measured: {', '.join(missing)}"
-        sentences.append(f"**{arm}**: {text}.")
-    return "\n\n".join(sentences)
-
-
-def _arms_table(measured: Measurements) -> str:
-    groups = set_groups(measured["sets"])
-    columns = [*groups, *[name for name in groups.get(UNSEEN, []) if len(groups[UNSEEN]) > 1]]
-    titles = [_title(name, groups, measured) for name in columns]
-    lines = [
-        "Accuracy, mean over the seeds and standard deviation, points; several attacks weigh the same.",
-        "",
-        f"| arm | rows | {' | '.join(titles)} | label noise | training, s |",
-        "|---" * (len(columns) + 4) + "|",
-    ]
+def _arms(measured: Measurements) -> str:
+    """Return one line an arm: what it was trained on and how it does."""
+    groups = {name: names for name, names in set_groups(measured["sets"]).items() if not _is_other(measured, name)}
+    rows = []
     for arm, described in measured["arms"].items():
         right = measured["right"].get(arm, {})
-        cells = [_spread(accuracies(right, groups.get(name, [name]))) for name in columns]
-        noise = described.get("label_noise")
-        seconds = list(measured["training_seconds"].get(arm, {}).values())
-        cells += [
-            percent(noise["disagree"] / noise["rows"]) if noise else DASH,
-            number(sum(seconds) / len(seconds), 0) if seconds else DASH,
-        ]
-        lines.append(f"| {arm} ({len(right)} seeds) | {described['num_rows']:,} | {' | '.join(cells)} |")
-    return "\n".join(lines)
-
-
-def _tests(measured: Measurements) -> str:
-    """Return every arm of ours beside every other one, figure by figure."""
-    groups, right = set_groups(measured["sets"]), measured["right"]
-    others = [arm for arm in (PLAIN, *CONTROLS) if arm in measured["arms"]]
-    blocks = []
-    for arm in (arm for arm in measured["arms"] if arm not in others):
-        lines = [
-            f"{arm} minus each other arm, points (95% bootstrap over the rows; p of a paired permutation test over the "
-            "rows, after Holm for the arms; p of Welch's t over the seeds; beyond: lowest seed above the other's "
-            "highest).",
+        times = (measured.get("training_seconds") or {}).get(arm, {}).values()
+        seconds = [one for one in times if one is not None]
+        mean = sum(seconds) / len(seconds) if seconds else None
+        cells = [_told(accuracies(right, names)) for names in groups.values()]
+        rows.append(
+            [arm, str(len(right)), f"{described['num_rows']:,}", *cells, _noise(described), number(mean, digits=0)]
+        )
+    titles = [f"{name} (mean of {len(names)} sets)" if len(names) > 1 else name for name, names in groups.items()]
+    return "\n".join(
+        [
+            "Accuracy in percent: mean \u00b1 sample standard deviation (lowest to highest) over the seeds; sets of "
+            "one kind weigh the same. Label noise: share of an arm's new rows (of plain: its rows) on which the judge "
+            "gives another label, with Wilson's 95% interval; the judge errs too.",
             "",
-            f"| figure | {' | '.join(others)} |",
-            "|---" * (len(others) + 1) + "|",
+            *_table(["arm", "seeds", "rows", *titles, "label noise", "training, s"], rows),
         ]
-        for name, sets in groups.items():
-            found = [compare_arms(right.get(arm, {}), right.get(other, {}), sets) for other in others]
-            adjusted = iter(holm([result.p_value for result in found if result is not None]))
-            cells = []
-            for result in found:
-                if result is None:
-                    cells.append(DASH)
-                    continue
-                low, high = map(points, result.interval)
-                seeds = "" if result.seeds_p_value is None else f", seeds p {result.seeds_p_value:.3f}"
-                beyond = ", **beyond**" if result.is_beyond_seeds else ""
-                cells.append(f"{points(result.difference)} ({low} to {high}; p {next(adjusted):.4f}{seeds}{beyond})")
-            lines.append(f"| {name} | {' | '.join(cells)} |")
-        blocks.append("\n".join(lines))
-    return "\n\n".join(blocks)
+    )
+
+
+def _sets(measured: Measurements) -> str:
+    """Return one line a test set, one column an arm."""
+    arms = list(measured["arms"])
+    rows = [
+        [name, described["kind"], f"{described['rows']:,}"]
+        + [_told(accuracies(measured["right"].get(arm, {}), [name])) for arm in arms]
+        for name, described in measured["sets"].items()
+    ]
+    return "\n".join(["Set by set:", "", *_table(["set", "kind", "rows", *arms], rows)])
+
+
+def _tests(measured: Measurements, arm: str) -> str:
+    """Return an arm of ours beside each other one, a line each, figure by figure."""
+    others, right = other_arms(measured), measured["right"]
+    figures = {name: (right, names) for name, names in set_groups(measured["sets"]).items()}
+    held = _held(measured)
+    figures |= {f"{attack} afresh": (held, [attack]) for attack in _attacks(measured)}
+    rows = []
+    for name, (digits, names) in figures.items():
+        for other, result in compare_with_others(digits, arm, others, names).items():
+            rows.append([name, other, *_cells(result)])
+    return "\n".join(
+        [
+            f"**{arm}** minus each other arm, in percentage points. Over the rows: 95% percentile bootstrap, and the p "
+            "of a paired sign-flip test, before and after Holm's correction for the arms (rows that several attacks "
+            "made of one pair count as independent, which flatters both). Over the seeds: the difference in standard "
+            "errors (Welch's t) and its p; beyond: the lowest seed is above the highest of the other arm.",
+            "",
+            *_table(
+                ["figure", "other arm", "difference", "95% interval", "p", "p, Holm", "t, seeds", "p, seeds", "beyond"],
+                rows,
+            ),
+        ]
+    )
+
+
+def _cells(result: ArmComparison | None) -> list[str]:
+    if result is None:
+        return [DASH] * 7
+    beyond = {True: "yes", False: "no", None: "one seed"}[result.is_beyond_seeds]
+    return [
+        points(result.difference),
+        " to ".join(map(points, result.interval)),
+        _p_value(result.p_value),
+        _p_value(result.adjusted_p_value),
+        DASH if result.t is None else f"{result.t:.1f}".replace("-", "\u2212"),
+        _p_value(result.seeds_p_value),
+        beyond,
+    ]
 
 
 def _fresh(measured: Measurements) -> str:
-    attacks = sorted({attack for seeds in measured["fresh"].values() for one in seeds.values() for attack in one})
+    """Return how each arm holds out when it is attacked itself."""
+    attacks = _attacks(measured)
     if not attacks:
-        return "No model was attacked afresh."
-    lines = [
-        "Each model attacked afresh: still right, share of all pairs; in brackets valid successes a model.",
-        "",
-        f"| arm | {' | '.join(attacks)} |",
-        "|---" * (len(attacks) + 1) + "|",
-    ]
+        return ""
+    rows = []
     for arm, seeds in measured["fresh"].items():
-        cells = []
         for attack in attacks:
-            found = [one[attack] for one in seeds.values() if attack in one]
+            found = [one[attack] for one in seeds.values() if attack in one and one[attack]["pairs"]]
             if not found:
-                cells.append(DASH)
                 continue
-            spread = Spread(tuple(one["right_under_attack"] / one["pairs"] for one in found))
-            valid = [one["valid"] for one in found if one["valid"] is not None]
-            cells.append(_spread(spread) + (f" [{sum(valid) / len(valid):.1f}]" if valid else ""))
-        lines.append(f"| {arm} | {' | '.join(cells)} |")
-    return "\n".join(lines)
+            before = [one for one in found if one["right_before"]]
+            valid = [one["valid"] / one["right_before"] for one in before if one["valid"] is not None]
+            shares = [1 - one["right_under_attack"] / one["right_before"] for one in before]
+            rows.append(
+                [arm, attack, str(len(found))]
+                + [_told(Spread(tuple(one[key] / one["pairs"] for one in found))) for key in _FRESH_COUNTS]
+                + [_told(Spread(tuple(values)) if values else None) for values in (shares, valid)]
+            )
+    return "\n".join(
+        [
+            "Each model attacked afresh, in percent: right before and still right under attack are shares of all "
+            "pairs; fell, and fell to a valid attack, of those right before.",
+            "",
+            *_table(["arm", "attack", "seeds", "right before", "right under attack", "fell", "fell, valid"], rows),
+        ]
+    )
 
 
-def _notes(measured: Measurements) -> str:
-    settings, cost = measured["settings"], measured.get("cost")
+_FRESH_COUNTS = ("right_before", "right_under_attack")
+
+
+def _facts(measured: Measurements) -> str:
+    """Return what the rows are, what they cost, and with which settings all this was measured."""
     lines = [
         f"- {name}: {described['rows']:,} rows, {described['source']}" for name, described in measured["sets"].items()
     ]
     for arm, described in measured["arms"].items():
-        if described["origins"]:
-            origins = ", ".join(f"{origin} {count:,}" for origin, count in described["origins"].items())
+        origins = ", ".join(f"{origin} {count:,}" for origin, count in (described.get("origins") or {}).items())
+        if origins:
             lines.append(f"- {arm}: {described['num_new']:,} new rows ({origins})")
-    if cost:
-        mean = _mean_seconds(measured)
-        share = cost["ms_a_row_with_filters"] * settings["limit"] / 1000 / mean if mean else None
-        lines.append(
-            f"- cost of augmentation: {cost['ms_a_row_with_filters']:.0f} ms of processor time a pair with filters, "
-            f"{cost['ms_a_row_without_filters']:.0f} without; for all {settings['limit']:,} pairs "
-            f"{percent(share, 0)} of one training on plain rows"
-        )
-    lines.append(f"- seeds {settings['seeds']}, {settings['num_epochs']} epochs; machine: {settings['machine']}")
+    lines += _cost(measured)
+    settings = measured.get("settings") or {}
+    lines += [f"- {name.replace('_', ' ')}: {settings[name]}" for name in _SETTINGS if settings.get(name) is not None]
     return "\n".join(lines)
 
 
-def _mean_seconds(measured: Measurements) -> float | None:
-    seconds = list(measured["training_seconds"].get(PLAIN, {}).values())
-    return sum(seconds) / len(seconds) if seconds else None
+_SETTINGS = ("data", "limit", "seeds", "num_epochs", "batch_size", "fresh_limit", "machine")
 
 
-def _title(name: str, groups: Mapping[str, list[str]], measured: Measurements) -> str:
-    if name in groups and len(groups[name]) > 1:
-        return f"{name} (mean of {len(groups[name])})"
-    rows = measured["sets"][groups.get(name, [name])[0]]["rows"]
-    return f"{name} ({rows:,})"
+def _cost(measured: Measurements) -> list[str]:
+    cost = measured.get("cost")
+    if not cost:
+        return []
+    found = [
+        ("{} ms a pair with filters", number(cost.get("ms_a_row_with_filters"), 1)),
+        ("{} ms without", number(cost.get("ms_a_row_without_filters"), 1)),
+        ("{} new rows a pair", number(cost.get("new_rows_a_pair"))),
+        ("{} s in all", number(cost.get("seconds_of_augmentation"), 0)),
+        ("{} of the time of one plain training", percent(cost.get("share_of_training"), 0)),
+    ]
+    told = ", ".join(text.format(figure) for text, figure in found if figure != DASH)
+    return [f"- cost of augmentation: {told}"]
 
 
-def _spread(spread: Spread | None) -> str:
+def _held(measured: Measurements) -> dict[str, Digits]:
+    """Return the digits of fresh attacks by arm, seed and attack; of pairs that all arms were attacked on."""
+    fresh = measured.get("fresh") or {}
+    digits = {
+        arm: {seed: {attack: one["right"] for attack, one in found.items()} for seed, found in seeds.items()}
+        for arm, seeds in fresh.items()
+    }
+    rows = {
+        attack: max(len(one.get(attack, "")) for found in digits.values() for one in found.values())
+        for attack in _attacks(measured)
+    }
+    return matching_digits(digits, {attack: {"rows": count} for attack, count in rows.items()})
+
+
+def _attacks(measured: Measurements) -> list[str]:
+    fresh = measured.get("fresh") or {}
+    return sorted({attack for seeds in fresh.values() for one in seeds.values() for attack in one})
+
+
+def _is_other(measured: Measurements, name: str) -> bool:
+    return bool(measured["sets"].get(name, {}).get("kind") == "other")
+
+
+def _noise(described: Mapping[str, Any]) -> str:
+    noise = described.get("label_noise")
+    if not noise or not noise["rows"]:
+        return DASH
+    low, high = wilson_interval(noise["disagree"], noise["rows"])
+    return f"{percent(noise['disagree'] / noise['rows'])} ({percent(low)} to {percent(high)}, {noise['judge']})"
+
+
+def _told(spread: Spread | None) -> str:
     if spread is None:
         return DASH
-    deviation = "" if spread.deviation is None else f" \u00b1 {100 * spread.deviation:.1f}"
-    return f"{100 * spread.mean:.1f}{deviation}"
+    if spread.deviation is None:
+        return f"{100 * spread.mean:.1f} (one seed)"
+    mean, deviation, low, high = (f"{100 * v:.1f}" for v in (spread.mean, spread.deviation, spread.low, spread.high))
+    return f"{mean} \u00b1 {deviation} ({low} to {high})"
+
+
+def _p_value(value: float | None) -> str:
+    if value is None:
+        return DASH
+    return "<0.0001" if value < 0.0001 else f"{value:.4f}"
+
+
+def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    lines = [columns, ["---"] * len(columns), *rows]
+    return ["| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines]
