@@ -1,5 +1,6 @@
 """The command ``textsem augment``: every option reaches its config, and the work is done."""
 
+import re
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,8 @@ EVERY_OPTION = (
     "--data d --split dev --limit 9 --output {output} --format jsonl --new-only --num-workers 3 --resume --machine m "
     "--sources boundary neighbours --rows-per-source 2 --share 0.5 --target http://localhost:1 "
     "--label-order contradiction neutral entailment --data-label-order n c e --filter-model none --min-margin 1 "
-    "--filter-precision bfloat16 --model bundled --num-codes 4 --num-candidates 9 --num-tries 2 --boundary-width 3 "
+    "--filter-precision bfloat16 --model bundled --num-codes 4 --num-candidates 9 --num-asked none --candidates fluent "
+    "--num-tries 2 --boundary-width 3 "
     "--max-edits 2 --max-perplexity-ratio 4 --part-of-speech penn --sentence-encoder e --min-similarity 0.7 "
     "--device cpu --batch-size 8 --seed 5"
 )
@@ -64,6 +66,32 @@ def test_every_option_reaches_its_field(seen: list[Any], tmp_path: Path) -> None
                 assert getattr(given, field.name) != getattr(default, field.name), field.name
     assert rules.sources == ("boundary", "neighbours")
     assert (rules.min_margin, rules.max_edits, config.limit, config.format) == (1.0, 2, 9, "jsonl")
+
+
+def test_help_tells_the_defaults_of_the_library(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        augment.main(["--help"])
+    options = " ".join(capsys.readouterr().out.split()).partition(" options: ")[2].split(" --")
+    shown = {text.split()[0]: text for text in options}
+    for config in (AugmentNliConfig(), AugmentationConfig()):
+        for field in fields(config):
+            text, default = shown[field.name.replace("_", "-")], getattr(config, field.name)
+            told = re.search(r"\(default: ([^;)]*)", text)
+            if isinstance(default, int | float | str) and not isinstance(default, bool) and default != "auto":
+                assert told is not None, text
+                assert told[1] == str(default), text
+
+
+@pytest.mark.parametrize("option", ["num-asked", "max-edits", "max-perplexity-ratio", "min-similarity"])
+def test_conditions_can_be_dropped(option: str, seen: list[Any], tmp_path: Path) -> None:
+    assert augment.main([f"--{option}", "none", "--output", str(tmp_path)]) == 0
+    assert getattr(seen[0][1], option.replace("-", "_")) is None
+
+
+def test_what_is_no_number_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        augment.main(["--max-edits", "few"])
+    assert "argument --max-edits: invalid int value: 'few'" in capsys.readouterr().err
 
 
 def test_last_lines_tell_what_came_out(seen: list[Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

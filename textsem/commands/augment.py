@@ -36,7 +36,7 @@ def parse_options(arguments: Sequence[str], *, program: str) -> dict[str, Any]:
     add("--format", choices=["parquet", "jsonl", "datasets"], help="of the rows (default: parquet)")
     add("--new-only", action="store_true", help="leave the data's own rows out")
     add("--num-workers", type=int, help="processes that make rows, each with one thread (default: 1)")
-    add("--resume", action="store_true", help="continue the run in that folder; --format may be another")
+    add("--resume", action="store_true", help="continue the run in that folder; the format may be another")
     add("--sources", nargs="+", choices=SOURCES, help="where new rows come from (default: all; no target: neighbours)")
     add("--rows-per-source", type=int, help="most new rows of each source for one pair (default: 1)")
     add("--share", type=float, help="share of the pairs that are tried (default: 1.0)")
@@ -51,15 +51,29 @@ def parse_options(arguments: Sequence[str], *, program: str) -> dict[str, Any]:
     add("--min-margin", type=float, help="nats by which it must put the label ahead (default: 0.5)")
     add("--filter-precision", choices=PRECISIONS, help="of filter model and encoder (default: float32)")
     add("--model", help="bundled, or folder or hub id of an adversary (default: bundled)")
+    add(
+        "--candidates",
+        choices=["fluent", "varied"],
+        help="those that an attack would ask about, or rarer words and rougher sentences too (default: varied)",
+    )
     add("--num-codes", type=int, help="codes that are decoded for a hypothesis (default: 16)")
-    add("--num-candidates", type=int, help="candidates drawn for one pair, before any filter (default: 60)")
+    add("--num-candidates", type=int, help="candidates proposed for one pair, before any filter (default: 400)")
+    add("--num-asked", type=_number_or_none, help="how many of them are drawn at random, or none for all (default: 48)")
     add("--num-tries", type=int, help="most candidates of a source that filters are asked about (default: 4)")
     add("--boundary-width", type=float, help="most nats by which the target is sure of a boundary row (default: 1.0)")
-    add("--max-edits", type=int, help="most words that may change (default: 3)")
-    add("--max-perplexity-ratio", type=float, help="how much less likely a new hypothesis may be (default: 2.0)")
+    add("--max-edits", type=_number_or_none, help="most words that may change, or none for any (default: 3)")
+    add(
+        "--max-perplexity-ratio",
+        type=_ratio_or_none,
+        help="how much less likely a new hypothesis may be, or none for any (default: none)",
+    )
     add("--part-of-speech", choices=["none", "universal", "penn"], help="what a changed word keeps (default: none)")
     add("--sentence-encoder", metavar="NAME", help="measures similarity (default: TEXTSEM_SENTENCE_ENCODER)")
-    add("--min-similarity", type=float, help="smallest similarity to the original (default: 0.8)")
+    add(
+        "--min-similarity",
+        type=_ratio_or_none,
+        help="smallest similarity to the original, or none for any (default: 0.8)",
+    )
     add("--device", help="where target, filter model and encoder run (default: cpu)")
     add("--batch-size", type=int, help="most rows in one forward pass (default: 64)")
     add("--seed", type=int, help="each pair derives its own from it (default: 0)")
@@ -113,6 +127,17 @@ def _augment(command: str, *, quiet: bool, **options: Any) -> int:
     for name in (summary["file"], CARD_NAME, SETTINGS_NAME, SUMMARY_NAME):
         print(Path(config.output) / name)
     return 0
+
+
+def _number_or_none(text: str) -> int | None:
+    return None if text == "none" else int(text)
+
+
+def _ratio_or_none(text: str) -> float | None:
+    return None if text == "none" else float(text)
+
+
+_number_or_none.__name__, _ratio_or_none.__name__ = "int", "float"  # what argparse calls them
 
 
 def _listed(counts: dict[str, int]) -> str:
