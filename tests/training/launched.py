@@ -13,13 +13,14 @@ from tests.training.toys import CONFIG, NETWORK, PAIRS, build_run
 from textsem.latent.state import state_to_tensors
 from textsem.processes import Processes
 from textsem.targets.loading import build_word_level_target
-from textsem.training import cross_encoder, target
+from textsem.training import cross_encoder
 from textsem.training.adversary import AdversaryRun, train_adversary
 from textsem.training.adversary_config import AdversaryTrainingConfig
 from textsem.training.arae import train_arae
 from textsem.training.cross_encoder import CrossEncoderConfig, train_cross_encoder
 from textsem.training.labelled_pairs import build_vocabulary
 from textsem.training.target import TargetTrainingConfig, train_target
+from textsem.training.target_run import TargetRun
 
 FIRST, SECOND = CONFIG.reconstruction_steps, CONFIG.reconstruction_steps + CONFIG.manifold_steps
 # Signs of a basis, and SVGD's division by the size of a direction, turn rounding into jumps.
@@ -94,7 +95,7 @@ def target_weights(folder: Path, processes: Processes) -> dict[str, Tensor]:
     """Return the weights in memory, not those of a file that all read; nothing is dropped out."""
     torch.manual_seed(0)
     network = build_word_level_target(replace(NETWORK, dropout=0.0), build_vocabulary(PAIRS, max_words=100))
-    run = target._Run(network, PAIRS, TARGET, folder, processes, settings={}, checkpoint_every=100)
+    run = TargetRun(network, PAIRS, TARGET, folder, processes, settings={}, checkpoint_every=100)
     run.train(PAIRS, max_minutes=None)
     losses = torch.tensor([line["train_loss"] for line in run.progress.metrics])
     return {**run.target.state_dict(), "losses": losses}

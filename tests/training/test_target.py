@@ -6,16 +6,17 @@ from pathlib import Path
 import pytest
 import torch
 
-from textsem.processes import Processes
 from textsem.targets.attention import AttentionConfig
 from textsem.targets.loading import build_word_level_target, load_target
 from textsem.targets.paper_mlp import PaperMLPConfig
 from textsem.targets.word_level import WordLevelTarget
 from textsem.text.vocabulary import UNKNOWN_ID
 from textsem.training.checkpoint import TRAINING_STATE_FILE
+from textsem.training.encoded_pairs import EncodedPairs
 from textsem.training.labelled_pairs import accuracy, build_vocabulary
-from textsem.training.target import TargetTrainingConfig, _Run, train_target
+from textsem.training.target import TargetTrainingConfig, start_from_co_occurrence, train_target
 from textsem.training.target_report import RunDescription
+from textsem.training.target_steps import Position, TargetSteps
 
 NETWORK = AttentionConfig(embedding_dim=8, hidden_dim=8, num_layers=1, classifier_dim=8)
 CONFIG = TargetTrainingConfig(num_epochs=3, batch_size=8, learning_rate=0.01, unknown_rate=0.1, seed=3)
@@ -48,15 +49,15 @@ class Killed(BaseException):
 
 
 def kill_at(step: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    original, calls = _Run.step, [0]
+    original, calls = TargetSteps.step, [0]
 
-    def counted(self: _Run, rows: list[int]) -> float:
+    def counted(self: TargetSteps, pairs: EncodedPairs, rows: list[int], position: Position) -> float:
         calls[0] += 1
         if calls[0] > step:
             raise Killed
-        return original(self, rows)
+        return original(self, pairs, rows, position)
 
-    monkeypatch.setattr(_Run, "step", counted)
+    monkeypatch.setattr(TargetSteps, "step", counted)
 
 
 def weights(target: WordLevelTarget) -> dict[str, torch.Tensor]:
@@ -121,7 +122,8 @@ def test_best_epoch_on_dev_is_kept_not_the_last(tmp_path: Path, monkeypatch: pyt
         seen.append(target.embedding.weight.detach().clone())
         return next(figures)
 
-    monkeypatch.setattr("textsem.training.target.accuracy", scripted)
+    for module in ("target", "target_run"):
+        monkeypatch.setattr(f"textsem.training.{module}.accuracy", scripted)
     saved = train_target(TRAIN, DEV, NETWORK, CONFIG, tmp_path)
     assert torch.equal(saved.embedding.weight, seen[1])
     assert not torch.equal(seen[1], seen[2])
@@ -143,11 +145,10 @@ def test_folder_has_model_card_metrics_and_curve(tmp_path: Path) -> None:
     assert torch.equal(loaded.predict(DEV.premises, DEV.hypotheses), target.predict(DEV.premises, DEV.hypotheses))
 
 
-def test_word_vectors_from_co_occurrence_spread_as_random_ones_and_make_like_words_alike(tmp_path: Path) -> None:
+def test_word_vectors_from_co_occurrence_spread_as_random_ones_and_make_like_words_alike() -> None:
     target = build_word_level_target(NETWORK, build_vocabulary(TRAIN, max_words=100))
-    run = _Run(target, TRAIN, CONFIG, tmp_path, Processes(), settings={}, checkpoint_every=1)
     spread = target.embedding.weight.std()
-    run.start_from_co_occurrence(TRAIN)
+    start_from_co_occurrence(target, TRAIN, seed=3)
     vectors = target.embedding.weight.detach()
     assert torch.equal(vectors[:UNKNOWN_ID], torch.zeros(UNKNOWN_ID, 8))
     torch.testing.assert_close(vectors.std(), spread.detach())

@@ -9,7 +9,7 @@ from typing import Any
 from textsem.training.card import card_end
 from textsem.training.checkpoint import write_text
 
-__all__ = ["RunDescription", "write_card", "write_curve", "write_metrics"]
+__all__ = ["RunDescription", "new_row_figures", "write_card", "write_curve", "write_metrics"]
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,27 @@ def write_card(
     write_text(folder / "README.md", "\n".join(lines))
 
 
+def new_row_figures(new_rows: Sequence[Mapping[str, Any]], seconds: float, *, of: float) -> dict[str, Any]:
+    """Return what a card says about new rows: each time that they came, and what making them cost.
+
+    Args:
+        new_rows: After how many epochs they came (``epoch``), and how many by origin (``counts``).
+        seconds: What making them took.
+        of: The whole time, making them included.
+    """
+    figures: dict[str, Any] = {
+        f"new_rows_from_epoch_{rows['epoch'] + 1}": ", ".join(f"{n} {origin}" for origin, n in rows["counts"].items())
+        or "none"
+        for rows in new_rows
+    }
+    if seconds > 0:
+        figures |= {"seconds_of_augmentation": seconds, "augmentation_share": seconds / of}
+    return figures
+
+
 def _shown(name: str, value: object) -> str:
     if name.endswith("accuracy") and isinstance(value, float):
         return f"{100 * value:.2f}%"
+    if name.endswith("share") and isinstance(value, float):
+        return f"{100 * value:.1f}% of the time"
     return f"{value:.0f}" if isinstance(value, float) else str(value)
