@@ -232,6 +232,7 @@ class AdversarialAugmenter:
                 limits=self.config.limits(),
                 constraints=parts.constraints,
                 consent=parts.consent,
+                word_weight=parts.word_weight,
             )
         except TargetError:
             raise

@@ -6,16 +6,18 @@ candidate becomes a row only with the consent of the filters; where they refuse,
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
 
 from textsem.attacks.candidates import Candidate, CandidateSource
 from textsem.attacks.search import predict_checked
 from textsem.attacks.selection import CandidateLimits, Step, select_candidates
 from textsem.protocols import CandidateRows, Constraint, Target
 from textsem.text.labels import GOLD_NAMES, agreeing_classes
+from textsem.text.tokenization import tokenize
 
 __all__ = [
     "ADVERSARIAL",
@@ -31,6 +33,7 @@ __all__ = [
 ADVERSARIAL, BOUNDARY, NEIGHBOURS = "adversarial", "boundary", "neighbours"
 SOURCES = (ADVERSARIAL, BOUNDARY, NEIGHBOURS)
 MIN_PROBABILITY = 1e-6  # keeps the logs finite
+LEAST_WEIGHT = 0.01  # of a candidate that only takes words away
 
 
 @dataclass(frozen=True)
@@ -56,7 +59,7 @@ class NewRowRules:
         rows_per_source: Most new rows of each source for one pair.
         num_tries: Most candidates of each source and pair that the consent is asked about.
         num_candidates: Candidates that the source proposes for a pair, its best.
-        num_asked: How many of them are drawn at random; None takes them all.  The best ones are much alike.
+        num_asked: How many of them are drawn, by the weights of the words that they bring; None takes them all.
         boundary_width: Most nats by which the target puts the label ahead on a row of source ``boundary``.
     """
 
@@ -93,6 +96,7 @@ def find_new_rows(
     limits: CandidateLimits,
     constraints: Sequence[Step] = (),
     consent: Sequence[Constraint] = (),
+    word_weight: Callable[[str], float] = lambda word: 1.0,
 ) -> tuple[list[list[NewRow]], Counter[str]]:
     """Return the new rows of each pair, in the order of ``SOURCES``, and what became of the candidates.
 
@@ -109,6 +113,7 @@ def find_new_rows(
         limits: How far a candidate may be from its original.
         constraints: What every candidate must meet, cheap things.
         consent: What a row must meet besides, dear things: asked about one candidate after another.
+        word_weight: How gladly a candidate is drawn for bringing this word, in [0, 1].
 
     Returns:
         One list of new rows a pair; and how many candidates were ``proposed``, how many each filter dropped, how many
@@ -121,12 +126,19 @@ def find_new_rows(
         raise ValueError(f"expected a target for the sources {', '.join(rules.sources)}, got none")
     numbers = [GOLD_NAMES.index(label) for label in labels]
     proposals = source.propose(hypotheses, numbers, seeds, rules.num_candidates)
-    proposals = [_drawn(own, rules.num_asked, seed) for own, seed in zip(proposals, seeds, strict=True)]
+    if rules.num_asked is not None:
+        proposals = [
+            _drawn(own, _weights(own, hypothesis, word_weight), seed)[: rules.num_asked]
+            for own, hypothesis, seed in zip(proposals, hypotheses, seeds, strict=True)
+        ]
     kept, counts = select_candidates(
         premises, hypotheses, numbers, proposals, limits=limits, constraints=constraints, ranker=None
     )
     counts["passed"] = counts.pop("kept", 0)
-    queues = {(pair, NEIGHBOURS): [c.text for c in _drawn(kept[pair], None, seeds[pair])] for pair in range(len(kept))}
+    queues = {
+        (pair, NEIGHBOURS): [c.text for c in _drawn(own, torch.ones(len(own)), seed)]
+        for pair, (own, seed) in enumerate(zip(kept, seeds, strict=True))
+    }
     if target is not None:
         queues |= _by_target(target, premises, hypotheses, labels, kept, rules, counts)
     queues = {key: queue for key, queue in queues.items() if key[1] in rules.sources}
@@ -154,10 +166,18 @@ def label_margins(
     return margins
 
 
-def _drawn(candidates: Sequence[Candidate], number: int | None, seed: int) -> list[Candidate]:
-    """Return so many random candidates, in a random order; all of them for None."""
-    order = torch.randperm(len(candidates), generator=torch.Generator().manual_seed(seed)).tolist()
-    return [candidates[i] for i in order[:number]]
+def _drawn(candidates: Sequence[Candidate], weights: Tensor, seed: int) -> list[Candidate]:
+    """Return the candidates in the order in which they are drawn without replacement, each by its weight."""
+    noise = torch.rand(len(candidates), generator=torch.Generator().manual_seed(seed))
+    keys = weights.log() - (-noise.clamp(min=MIN_PROBABILITY).log()).log()  # Gumbel's trick
+    return [candidates[i] for i in keys.argsort(descending=True, stable=True).tolist()]
+
+
+def _weights(candidates: Sequence[Candidate], hypothesis: str, word_weight: Callable[[str], float]) -> Tensor:
+    """Return the weight of the weightiest word that each candidate brings; least where it brings none."""
+    own = set(tokenize(hypothesis).words)
+    brought = [[word_weight(word) for word in candidate.words if word not in own] for candidate in candidates]
+    return torch.tensor([max(weights, default=0.0) for weights in brought]).clamp(min=LEAST_WEIGHT)
 
 
 def _by_target(

@@ -1,9 +1,9 @@
 """Every option of augmentation, and the models that it takes."""
 
 import os
-from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal, get_args
 
 from textsem.attacks.candidates import CandidateSource
 from textsem.attacks.controls import make_source
@@ -25,6 +25,24 @@ from textsem.targets.loading import is_address, load_target
 __all__ = ["AugmentationConfig", "AugmentationParts", "identify_parts", "load_parts", "load_target_of"]
 
 Identity = dict[str, dict[str, str | None]]
+Candidates = Literal["fluent", "varied"]
+
+# What a sentence may be is another matter in training than in an attack: rare words and broken bigrams teach as well,
+# as long as the filter model consents to the label.
+EDITS: dict[Candidates, EditConfig] = {
+    "fluent": EditConfig(),
+    "varied": EditConfig(
+        num_substitutes=48,
+        num_combined=32,
+        fluency_weight=0.0,
+        meaning_weight=3.0,
+        trigram_penalty=0.0,
+        max_new_trigrams=20,
+        max_new_bigrams=10,
+        min_similarity=0.5,
+        max_perplexity_ratio=1000.0,
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -47,8 +65,10 @@ class AugmentationConfig:
         min_margin: Nats by which it must put the label ahead.
         filter_precision: ``float32``, ``bfloat16`` or ``float16``, of filter model and sentence encoder.
         model: ``bundled``, or the folder or hub id of an adversary.
+        candidates: ``fluent``: those that an attack would ask about; ``varied``: rarer words and rougher sentences too.
         num_codes: Codes that are decoded for a hypothesis.
-        num_candidates: Candidates drawn for each pair, before any filter.
+        num_candidates: Candidates proposed for each pair, before any filter.
+        num_asked: How many of them are drawn, those with rare words first of all; None for all.
         num_tries: Most candidates of each source and pair that encoder and filter model are asked about.
         boundary_width: Most nats by which the target puts the label ahead on a row of source ``boundary``.
         max_edits: Most words that may change; None for any.
@@ -72,12 +92,14 @@ class AugmentationConfig:
     min_margin: float = 0.5
     filter_precision: Precision = "float32"
     model: str = "bundled"
+    candidates: Candidates = "varied"
     num_codes: int = 16
-    num_candidates: int = 60
+    num_candidates: int = 400
+    num_asked: int | None = 48
     num_tries: int = 4
     boundary_width: float = 1.0
     max_edits: int | None = 3
-    max_perplexity_ratio: float | None = 2.0
+    max_perplexity_ratio: float | None = None
     part_of_speech: PartOfSpeech = "none"
     sentence_encoder: str | None = None
     min_similarity: float | None = 0.80
@@ -94,6 +116,8 @@ class AugmentationConfig:
             raise ValueError(f"expected share above 0 and up to 1, got {self.share}")
         if self.filter_model != "none" and self.filter_model == self.target:
             raise ValueError(f"expected a filter model that is not the target, got {self.target} for both")
+        if self.candidates not in get_args(Candidates):
+            raise ValueError(f"expected candidates fluent or varied, got {self.candidates!r}")
         self.rules(has_target=True)
         self.limits()
         self.filter_config()
@@ -102,7 +126,7 @@ class AugmentationConfig:
         """Return how many rows are looked for."""
         sources = self.sources or (SOURCES if has_target else (NEIGHBOURS,))
         return NewRowRules(
-            sources, self.rows_per_source, self.num_tries, self.num_candidates, boundary_width=self.boundary_width
+            sources, self.rows_per_source, self.num_tries, self.num_candidates, self.num_asked, self.boundary_width
         )
 
     def limits(self) -> CandidateLimits:
@@ -145,11 +169,13 @@ class AugmentationParts:
         source: Proposes candidates.
         constraints: Cheap conditions.
         consent: Dear conditions.
+        word_weight: How gladly a word is brought, in [0, 1]: its rank by frequency.
     """
 
     source: CandidateSource
     constraints: Sequence[Step]
     consent: Sequence[Constraint]
+    word_weight: Callable[[str], float]
 
 
 def load_parts(config: AugmentationConfig, given_adversary: TextAdversary | None = None) -> AugmentationParts:
@@ -159,9 +185,8 @@ def load_parts(config: AugmentationConfig, given_adversary: TextAdversary | None
         ValueError: If one of them cannot be loaded.
     """
     adversary = given_adversary or load_adversary(config.model)
-    codes = ManifoldConfig(
-        num_particles=adversary.config.num_particles, seed=config.seed, edits=EditConfig(num_codes=config.num_codes)
-    )
+    edits = replace(EDITS[config.candidates], num_codes=config.num_codes)
+    codes = ManifoldConfig(num_particles=adversary.config.num_particles, seed=config.seed, edits=edits)
     steps = load_filters(config.filter_config(), adversary).constraints
     consent: list[Constraint] = [step for step in steps if isinstance(step, SimilarityConstraint)]
     cheap = [step for step in steps if step not in consent]
@@ -170,7 +195,10 @@ def load_parts(config: AugmentationConfig, given_adversary: TextAdversary | None
         precision = "float32" if name == "bundled" else config.filter_precision
         model = load_target(name, device=config.device, batch_size=config.batch_size, dtype=precision)
         consent.append(ConsentConstraint(model, min_margin=config.min_margin))
-    return AugmentationParts(make_source("adversarial", adversary, codes), cheap, consent)
+    # Words stand in the vocabulary by their frequency.
+    ranks = {word: rank / adversary.vocabulary.size for rank, word in enumerate(adversary.vocabulary.words)}
+    source = make_source("adversarial", adversary, codes)
+    return AugmentationParts(source, cheap, consent, lambda word: ranks.get(word, 1.0))
 
 
 def load_target_of(config: AugmentationConfig) -> Target | None:
