@@ -8,6 +8,7 @@ Example:
 
 import argparse
 import json
+import logging
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,7 +20,7 @@ def parse_options(arguments: Sequence[str] | None = None) -> dict[str, Any]:
     summary = (__doc__ or "").partition("\n")[0]
     parser = argparse.ArgumentParser(description=summary, argument_default=argparse.SUPPRESS)
     add = parser.add_argument
-    named: dict[str, Any] = {"nargs": "+", "metavar": "NAME=PATH", "type": _named}
+    named: dict[str, Any] = {"nargs": "+", "action": "extend", "metavar": "NAME=PATH", "type": _named}
     add("--augmented", required=True, **named, help="our arms: output folders of scripts/augment_nli.py; controls "
         "get as many rows as the first")  # fmt: skip
     add("--output", help="folder of models, measurements, table and figure (default: runs/augmentation)")
@@ -39,35 +40,45 @@ def parse_options(arguments: Sequence[str] | None = None) -> dict[str, Any]:
     add("--compare-options", metavar="FILE", help="JSON object of other options of compare_attacks.py, for them")
     add("--judge", help="NLI model that scores label noise, and valid successes of fresh attacks")
     add("--cost-pairs", type=int, help="pairs on which the cost is measured (default: 200)")
+    add("--trained", **named, help="plain-SEED=FOLDER: plain models that scripts/train_target.py has trained with "
+        "the same settings on the same rows")  # fmt: skip
     add("--num-workers", type=int, help="models trained at once, one thread each (default: 1)")
     add("--machine", help="what the report says about the machine")
     return vars(parser.parse_args(arguments))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure, and print the table; return the exit code."""
+    """Train, measure, and print the report; return the exit code."""
     options = parse_options(arguments)
     # After parsing, so that --help and a misspelt option answer at once.
+    from textsem.augmentation import AdversarialAugmenter
     from textsem.evaluation.augmentation_tables import write_report
-    from textsem.evaluation.measure_augmentation import MeasureAugmentationConfig, measure_augmentation
+    from textsem.evaluation.measure_augmentation import measure_augmentation
+    from textsem.evaluation.measure_augmentation_config import MeasureAugmentationConfig
     from textsem.evaluation.peer_process import PeerError
     from textsem.protocols import TargetError
 
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:
-        for name in ("augmented", "other", "unseen"):
+        for name in ("augmented", "other", "unseen", "trained"):
             if name in options:
-                options[name] = dict(options[name])
-        given = json.loads(Path(options.pop("compare_options")).read_text()) if "compare_options" in options else {}
+                options[name] = _once(options[name])
+        given = {}
+        if "compare_options" in options:
+            given = json.loads(Path(options.pop("compare_options")).read_text(encoding="utf-8"))
         script = Path(__file__).resolve().parent / "peers" / "textattack_peer.py"
         judges = [options["judge"]] if "judge" in options else []
         config = MeasureAugmentationConfig(
             **options, compare_options={"peers_script": str(script), "judges": judges, **given}
         )
-        measure_augmentation(config)
+        measure_augmentation(config, augmenter=AdversarialAugmenter)
         print(write_report(Path(config.output)))
     except (OSError, PeerError, TargetError, ValueError) as error:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
-        return 1
+        return 2
+    except KeyboardInterrupt:
+        print("interrupted; what was written is kept, and the same command continues", file=sys.stderr)
+        return 130
     return 0
 
 
@@ -77,6 +88,14 @@ def _named(text: str) -> tuple[str, str]:
     if not (name and mark and path):
         raise argparse.ArgumentTypeError(f"expected NAME=PATH, got {text!r}")
     return name, path
+
+
+def _once(named: Sequence[tuple[str, str]]) -> dict[str, str]:
+    """Return paths by name."""
+    names = [name for name, _ in named]
+    if len(set(names)) < len(names):
+        raise ValueError(f"expected every name once, got {', '.join(names)}")
+    return dict(named)
 
 
 if __name__ == "__main__":

@@ -5,25 +5,42 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from textsem.attacks.candidates import pair_seed
+from textsem.constraints.taggers import Tagger, load_tagger
 from textsem.evaluation.augmented_rows import AugmentedRow
 from textsem.text.tokenization import render, tokenize
 from textsem.training.labelled_pairs import JoinedPairs, LabelledPairs, joined_pairs
 
-__all__ = ["CONTROLS", "DROPOUT", "DUPLICATES", "PLAIN", "WORDNET", "arm_rows", "drop_words", "joined", "swap_words"]
+__all__ = [
+    "CONTROLS",
+    "DROPOUT",
+    "DUPLICATES",
+    "PLAIN",
+    "UNCHANGED",
+    "WORDNET",
+    "WordNet",
+    "arm_rows",
+    "drop_words",
+    "joined",
+    "swap_words",
+]
 
 PLAIN, DUPLICATES, DROPOUT, WORDNET = "plain", "duplicates", "word dropout", "wordnet"
 CONTROLS = (DUPLICATES, DROPOUT, WORDNET)
+UNCHANGED = ", unchanged"  # ends the origin of a control's row for which its way found nothing to change
 DROP_RATE = 0.15
 MAX_SWAPS = 2
 # WordNet's part of speech by the first letter of the Penn tag; auxiliaries have synonyms of another verb.
 PARTS_OF_SPEECH = {"N": "n", "V": "v", "J": "a", "R": "r"}
 AUXILIARIES = frozenset("am are be been being did do does had has have is was were".split())
 
-Tagged = Sequence[tuple[str, str]]
+Synonyms = Callable[[str, str], Sequence[str]]
 
 
 def arm_rows(arm: str, new: Sequence[AugmentedRow], *, seed: int) -> list[AugmentedRow]:
     """Return the new rows of a control: for each of ours one that was made from the same pair in the control's way.
+
+    Where that way has nothing to change, a lone word or one without synonyms, the row repeats the pair, and its origin
+    says so.
 
     Args:
         arm: One of ``CONTROLS``.
@@ -31,22 +48,28 @@ def arm_rows(arm: str, new: Sequence[AugmentedRow], *, seed: int) -> list[Augmen
         seed: Of the words that are dropped or swapped.
 
     Raises:
-        ValueError: If there is no such control.
-        LookupError: If nltk's tagger or WordNet is not to be had, for ``wordnet``.
+        ValueError: If there is no such control, or nltk's tagger or WordNet is not to be had for ``wordnet``.
     """
-    ways: dict[str, Callable[[str, random.Random], str]] = {
-        DUPLICATES: lambda hypothesis, rng: hypothesis,
-        DROPOUT: drop_words,
-        WORDNET: lambda hypothesis, rng: swap_words(hypothesis, rng),
-    }
-    if arm not in ways:
-        raise ValueError(f"expected one of {', '.join(ways)}, got {arm!r}")
-    rows = []
+    change, rows = _way(arm), []
     for number, row in enumerate(new):
         rng = random.Random(pair_seed(seed, row.premise, row.original, f"{arm} {number}"))
-        hypothesis = ways[arm](row.original, rng)
-        rows.append(AugmentedRow(row.premise, hypothesis, row.label, row.original, arm))
+        hypothesis = change(row.original, rng)
+        is_repeated = arm != DUPLICATES and hypothesis == row.original
+        origin = f"{arm}{UNCHANGED}" if is_repeated else arm
+        rows.append(AugmentedRow(row.premise, hypothesis, row.label, row.original, origin))
     return rows
+
+
+def _way(arm: str) -> Callable[[str, random.Random], str]:
+    """Return what a control does to a hypothesis."""
+    if arm == DUPLICATES:
+        return lambda hypothesis, rng: hypothesis
+    if arm == DROPOUT:
+        return drop_words
+    if arm == WORDNET:
+        tagger, synonyms = load_tagger("nltk"), WordNet()
+        return lambda hypothesis, rng: swap_words(hypothesis, rng, tagger=tagger, synonyms=synonyms)
+    raise ValueError(f"expected one of {', '.join(CONTROLS)}, got {arm!r}")
 
 
 def joined(base: LabelledPairs, new: Sequence[AugmentedRow]) -> JoinedPairs:
@@ -68,36 +91,52 @@ def drop_words(hypothesis: str, rng: random.Random) -> str:
     return render(text, [word for i, word in enumerate(text.words) if i not in dropped])
 
 
-def swap_words(hypothesis: str, rng: random.Random, tag: Callable[[list[str]], Tagged] | None = None) -> str:
-    """Return a hypothesis with one or two words, as it comes, replaced by synonyms in WordNet of the same kind.
+def swap_words(hypothesis: str, rng: random.Random, *, tagger: Tagger, synonyms: Synonyms) -> str:
+    """Return a hypothesis with one or two words, as it comes, replaced by synonyms of the same kind.
 
     The label is kept blindly.  Where no word has a synonym the hypothesis comes back as it was.
 
     Args:
         hypothesis: The sentence.
         rng: Draws number, places and synonyms.
-        tag: Penn tags of words; nltk's tagger if None.
+        tagger: Gives words their Penn tags.
+        synonyms: Gives a word with its tag its synonyms, in a fixed order; `WordNet`.
     """
-    import nltk
-
     text = tokenize(hypothesis)
-    tagged = (tag or nltk.pos_tag)(list(text.words))
+    (tags,) = tagger.tag([text.words])
     words, open_swaps = list(text.words), rng.randint(1, MAX_SWAPS)
     for i in rng.sample(range(len(words)), len(words)):
-        synonyms = _synonyms(words[i], tagged[i][1]) if open_swaps else []
-        if synonyms:
-            words[i] = rng.choice(synonyms)
+        known = synonyms(words[i], tags[i]) if open_swaps else []
+        if known:
+            words[i] = rng.choice(known)
             open_swaps -= 1
-    return render(text, words)
+    return render(text, words) if tuple(words) != tuple(text.words) else hypothesis
 
 
-def _synonyms(word: str, tag: str) -> list[str]:
-    from nltk.corpus import wordnet
+class WordNet:
+    """Look synonyms up in nltk's WordNet: other words of the same synsets, as they stand there, not inflected.
 
-    net: Any = wordnet
-    kind = PARTS_OF_SPEECH.get(tag[:1])
-    if kind is None or word in AUXILIARIES or not word.isalpha():
-        return []
-    base = net.morphy(word, kind) or word
-    names = {lemma.name().lower() for synset in net.synsets(base, kind) for lemma in synset.lemmas()}
-    return sorted(name for name in names - {word, base} if name.isalpha())
+    Raises:
+        ValueError: If nltk does not find WordNet.
+    """
+
+    def __init__(self) -> None:
+        from nltk.corpus import wordnet
+
+        try:
+            wordnet.ensure_loaded()
+        except LookupError as error:
+            raise ValueError(
+                "expected nltk to find WordNet for the control wordnet: `python -m nltk.downloader wordnet`, or "
+                "NLTK_DATA set to a folder that has corpora/wordnet; or name other controls with --controls"
+            ) from error
+        self._net: Any = wordnet
+
+    def __call__(self, word: str, tag: str) -> list[str]:
+        """Return the synonyms of a word with a Penn tag, sorted; none of auxiliaries and of closed classes."""
+        kind = PARTS_OF_SPEECH.get(tag[:1])
+        if kind is None or word in AUXILIARIES or not word.isalpha():
+            return []
+        base = self._net.morphy(word, kind) or word
+        names = {lemma.name().lower() for synset in self._net.synsets(base, kind) for lemma in synset.lemmas()}
+        return sorted(name for name in names - {word, base} if name.isalpha())

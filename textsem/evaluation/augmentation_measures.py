@@ -1,23 +1,26 @@
 """What is measured of each model of the augmentation experiment: on test sets, on others' attacks, under fresh ones."""
 
+import hashlib
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
 
-from textsem.augmentation import AdversarialAugmenter, AugmentationConfig
 from textsem.data.nli import NliData, load_nli
+from textsem.evaluation.augmentation_chunks import RowMaker
+from textsem.evaluation.augmentation_config import AugmentationConfig
 from textsem.evaluation.augmented_rows import AugmentedRow
 from textsem.evaluation.judges import JUDGEMENTS_NAME, read_judgements
-from textsem.evaluation.results import RESULTS_NAME, SETTINGS_NAME, read_results
+from textsem.evaluation.results import RESULTS_NAME, SETTINGS_NAME, SUMMARY_NAME, read_results
 from textsem.protocols import Target
 from textsem.text.labels import LABEL_NAMES, agree
 
 __all__ = [
+    "Augmenter",
     "Kind",
     "MeasuredSet",
     "label_noise",
@@ -27,9 +30,11 @@ __all__ = [
     "right_digits",
 ]
 
+Augmenter = Callable[[AugmentationConfig], RowMaker]  # `textsem.augmentation.AdversarialAugmenter`
 Kind = Literal["clean", "unseen", "label kept", "other"]
 _CHUNK = 4096
 _NOISE_ROWS = 1000
+_SPLITS = ("train", "dev", "validation", "test")
 
 
 @dataclass(frozen=True)
@@ -52,13 +57,17 @@ class MeasuredSet:
     labels: Sequence[str]
 
     def describe(self) -> dict[str, Any]:
-        """Return what is written of it."""
-        return {"kind": self.kind, "rows": len(self.labels), "source": self.source}
+        """Return what is written of it; the digest is of its rows in their order."""
+        digest = hashlib.sha256()
+        for row in zip(self.premises, self.hypotheses, self.labels, strict=True):
+            digest.update(json.dumps(row).encode() + b"\n")
+        return {"kind": self.kind, "rows": len(self.labels), "source": self.source, "sha256": digest.hexdigest()}
 
 
-def load_measured_set(source: str | None, *, split: str, kind: Kind) -> MeasuredSet:
-    """Return all labelled pairs of a data set, as ``load_nli`` takes it."""
-    data: NliData = load_nli(source, split=split)
+def load_measured_set(source: str | None, *, kind: Kind) -> MeasuredSet:
+    """Return all labelled pairs of a data set as ``load_nli`` takes it, its test split unless ``:split`` ends it."""
+    place, _, split = (source or "").rpartition(":")
+    data: NliData = load_nli(place, split=split) if place and split in _SPLITS else load_nli(source, split="test")
     return MeasuredSet(
         kind,
         Path(data.identity.source).name,
@@ -78,8 +87,9 @@ def read_unseen(name: str, folder: Path) -> tuple[dict[str, MeasuredSet], str | 
     Raises:
         ValueError: If there is no finished run, or no success in it.
     """
-    if not (folder / RESULTS_NAME).is_file():
-        raise ValueError(f"expected the folder of an attack run for {name}, got {folder} without {RESULTS_NAME}")
+    for needed in (RESULTS_NAME, SETTINGS_NAME, SUMMARY_NAME):
+        if not (folder / needed).is_file():
+            raise ValueError(f"expected the folder of a finished attack run for {name}, got {folder} without {needed}")
     found = [result for result in read_results(folder / RESULTS_NAME) if result.status == "success"]
     if not found:
         raise ValueError(f"expected successes in the attack run {folder} for {name}, got none")
@@ -136,23 +146,26 @@ def label_noise(judge: Target, rows: Sequence[AugmentedRow], *, seed: int = 0) -
     return {"rows": len(sample), "disagree": right_digits(judge, asked).count("0")}
 
 
-def measure_cost(config: AugmentationConfig, pairs: NliData) -> dict[str, float]:
+def measure_cost(config: AugmentationConfig, pairs: NliData, augmenter: Augmenter) -> dict[str, float]:
     """Return the milliseconds of processor time that augmentation takes a pair, with and without its filters.
 
     Args:
         config: With which rows were made; without filters means without fluency, similarity, parts of speech and
             consent.
         pairs: On which it is timed.
+        augmenter: Makes what makes rows.
     """
     bare = replace(
         config, filter_model="none", max_perplexity_ratio=None, part_of_speech="none", min_similarity=None, share=1.0
     )
     times = {}
     for name, settings in (("with", replace(config, share=1.0)), ("without", bare)):
-        augmenter = AdversarialAugmenter(settings)
-        augmenter.new_rows(pairs.premises[:1], pairs.hypotheses[:1], [LABEL_NAMES[pairs.labels[0]]])  # loads
+        maker = augmenter(settings)
+        maker.new_rows(pairs.premises[:1], pairs.hypotheses[:1], [LABEL_NAMES[pairs.labels[0]]])  # loads
         began = time.process_time()
-        rows = augmenter.new_rows(pairs.premises, pairs.hypotheses, [LABEL_NAMES[label] for label in pairs.labels])
+        rows = maker.new_rows(pairs.premises, pairs.hypotheses, [LABEL_NAMES[label] for label in pairs.labels])
         times[f"ms_a_row_{name}_filters"] = 1000.0 * (time.process_time() - began) / len(pairs)
-        times[f"new_rows_a_pair_{name}_filters"] = sum(map(len, rows)) / len(pairs)
+        times["new_rows_a_pair" if name == "with" else "new_rows_a_pair_without_filters"] = sum(map(len, rows)) / len(
+            pairs
+        )
     return times

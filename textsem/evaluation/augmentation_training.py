@@ -3,21 +3,30 @@
 import hashlib
 import json
 import multiprocessing
-import time
-from collections.abc import Iterator, Sequence
+import os
+import signal
+import threading
+from collections.abc import Generator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import redirect_stderr
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from textsem.data.nli import load_nli
+from textsem.data.nli import NliData, load_nli
 from textsem.evaluation.augmentation_arms import PLAIN, arm_rows, joined
 from textsem.evaluation.augmented_rows import AugmentedRow, read_new_rows
+from textsem.evaluation.folder_lock import FolderLock
+from textsem.evaluation.trained_targets import check_trained, network_and_training, seconds_of_training
 from textsem.evaluation.whole_files import write_json
 
 __all__ = ["ArmTraining", "arm_new_rows", "train_arms"]
 
-JOB_NAME, DONE_NAME = "arm.json", "trained.json"
+JOB_NAME, DONE_NAME, LOG_NAME = "arm.json", "trained.json", "training.log"
+PLACES = ("data", "dev_data", "augmented")  # where things lie does not matter, what they are does
+
+Trained = tuple["ArmTraining", Path, dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -52,6 +61,11 @@ class ArmTraining:
         """Return the name of the model's folder."""
         return f"{self.arm.replace(' ', '-')}-{self.seed}"
 
+    def pairs(self) -> tuple[NliData, NliData]:
+        """Return the base rows, and the rows that choose the epoch."""
+        base = load_nli(self.data, split=self.split, limit=self.limit)
+        return base, load_nli(self.dev_data or self.data, split=self.dev_split)
+
 
 def arm_new_rows(job: ArmTraining, controls: Sequence[str]) -> list[AugmentedRow]:
     """Return what the arm adds to the base rows; nothing for ``plain``."""
@@ -62,71 +76,130 @@ def arm_new_rows(job: ArmTraining, controls: Sequence[str]) -> list[AugmentedRow
 
 
 def train_arms(
-    jobs: Sequence[ArmTraining], folder: Path, *, controls: Sequence[str], num_workers: int = 1
-) -> Iterator[tuple[ArmTraining, Path, dict[str, Any]]]:
+    jobs: Sequence[ArmTraining],
+    folder: Path,
+    *,
+    controls: Sequence[str],
+    num_workers: int = 1,
+    trained: Mapping[str, str] | None = None,
+) -> Generator[Trained]:
     """Train what is not trained and yield each job as it is finished, with its model and what was measured of it.
 
     A model that is there is taken as it is if it was trained by the same job on the same rows; one that was cut off is
-    trained on.  Each process computes on one thread, so that a model does not depend on how many there are.
+    trained on.  Each process computes on one thread, so that a model does not depend on how many there are; what it
+    says goes to ``training.log`` beside the model.
 
     Args:
         jobs: Which models.
         folder: Gets one folder a model.
         controls: Names of the arms whose rows are made from ours.
         num_workers: How many are trained at once.
+        trained: Plain models of ``scripts/train_target.py`` that stand for a training, by the job's folder name.
 
     Raises:
-        ValueError: If a folder holds the model of another job.
+        ValueError: If a folder holds the model of another job, or another process trains in it.
+        ChildProcessError: If a worker dies.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with ProcessPoolExecutor(num_workers, mp_context=multiprocessing.get_context("spawn")) as pool:
-        waiting = {pool.submit(_train, job, folder / job.folder_name(), tuple(controls)): job for job in jobs}
+    known, by_name = dict(trained or {}), {job.folder_name(): job for job in jobs}
+    unknown = [name for name in known if name not in by_name]
+    if unknown:
+        raise ValueError(f"expected trained models for {', '.join(by_name)}, got {', '.join(unknown)}")
+    for name, place in known.items():
+        yield by_name[name], Path(place), _facts_of(by_name[name], Path(place))
+    waiting = [job for job in jobs if job.folder_name() not in known]
+    yield from _by_workers(waiting, folder, tuple(controls), num_workers)
+
+
+def _facts_of(job: ArmTraining, place: Path) -> dict[str, Any]:
+    """Return what is known of a model that was trained elsewhere, after making sure that the job would give it."""
+    if job.arm != PLAIN:
+        raise ValueError(f"expected a trained model of the arm {PLAIN}, got one for {job.folder_name()}")
+    base, dev = job.pairs()
+    network, training = network_and_training(job.num_epochs, job.batch_size, job.seed)
+    check_trained(place, network, training, train_data=base, dev_data=dev)
+    return {"seconds": seconds_of_training(place), "rows": len(base), "new_rows": 0}
+
+
+def _by_workers(
+    jobs: Sequence[ArmTraining], folder: Path, controls: tuple[str, ...], num_workers: int
+) -> Generator[Trained]:
+    before = set(multiprocessing.active_children())
+    executor = ProcessPoolExecutor(
+        num_workers, mp_context=multiprocessing.get_context("spawn"), initializer=_begin_worker
+    )
+    is_done = False
+    try:
+        waiting = {executor.submit(_train, job, folder / job.folder_name(), controls): job for job in jobs}
         for done in as_completed(waiting):
             job = waiting[done]
             yield job, folder / job.folder_name(), done.result()
+        is_done = True
+    except BrokenProcessPool as error:
+        raise ChildProcessError(
+            "expected every training to end, got a process that died: perhaps memory did not suffice; take fewer with "
+            "--num-workers and give the same command again, which goes on"
+        ) from error
+    finally:
+        if not is_done:  # nobody waits for models that nobody will measure; their states stay
+            for child in set(multiprocessing.active_children()) - before:
+                child.terminate()
+        executor.shutdown(wait=True, cancel_futures=True)
+
+
+def _begin_worker() -> None:
+    """Make a process ready: one thread, deaf to Ctrl-C, which the main process hears, and gone when that is gone."""
+    import torch
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_leave_with_parent, daemon=True).start()
+    torch.set_num_threads(1)
+
+
+def _leave_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _train(job: ArmTraining, folder: Path, controls: tuple[str, ...]) -> dict[str, Any]:
     """Train one model, unless it is there; runs in a process of its own."""
-    import torch
-
-    from textsem.targets.attention import AttentionConfig
     from textsem.training.checkpoint import TRAINING_STATE_FILE
-    from textsem.training.target import TargetTrainingConfig, train_target
+    from textsem.training.target import train_target
 
-    torch.set_num_threads(1)
     new = arm_new_rows(job, controls)
-    base = load_nli(job.data, split=job.split, limit=job.limit)
+    base, dev = job.pairs()
     pairs = joined(base, new)
     described = json.loads(json.dumps({**asdict(job), "base": base.identity.sha256, "new_rows": _digest(new)}))
-    if (folder / JOB_NAME).is_file():
-        found = json.loads((folder / JOB_NAME).read_text(encoding="utf-8"))
-        places = ("data", "dev_data", "augmented")  # where things lie does not matter, what they are does
-        if {k: v for k, v in found.items() if k not in places} != {
-            k: v for k, v in described.items() if k not in places
-        }:
-            raise ValueError(f"expected the model of {described} in {folder.name}, got that of {found}: remove it")
-    if (folder / DONE_NAME).is_file():
-        return dict(json.loads((folder / DONE_NAME).read_text(encoding="utf-8")))
     folder.mkdir(parents=True, exist_ok=True)
-    write_json(folder / JOB_NAME, described)
-    began = time.monotonic()
-    train_target(
-        pairs,
-        load_nli(job.dev_data or job.data, split=job.dev_split),
-        AttentionConfig(),
-        TargetTrainingConfig(num_epochs=job.num_epochs, batch_size=job.batch_size, seed=job.seed),
-        folder,
-        is_resumed=(folder / TRAINING_STATE_FILE).is_file(),
-    )
-    facts = {"seconds": time.monotonic() - began, "rows": len(pairs.labels), "new_rows": len(new)}
-    write_json(folder / DONE_NAME, facts)
-    return facts
+    lock = FolderLock(folder)
+    try:
+        if (folder / JOB_NAME).is_file():
+            found = json.loads((folder / JOB_NAME).read_text(encoding="utf-8"))
+            if _binding(found) != _binding(described):
+                raise ValueError(f"expected the model of {described} in {folder.name}, got that of {found}: remove it")
+        if (folder / DONE_NAME).is_file():
+            return dict(json.loads((folder / DONE_NAME).read_text(encoding="utf-8")))
+        write_json(folder / JOB_NAME, described)
+        network, training = network_and_training(job.num_epochs, job.batch_size, job.seed)
+        is_cut_off = (folder / TRAINING_STATE_FILE).is_file()
+        with (folder / LOG_NAME).open("a", encoding="utf-8") as log, redirect_stderr(log):
+            train_target(pairs, dev, network, training, folder, is_resumed=is_cut_off)
+        facts = {"seconds": seconds_of_training(folder), "rows": len(pairs.labels), "new_rows": len(new)}
+        write_json(folder / DONE_NAME, facts)
+        return facts
+    finally:
+        lock.release()
+
+
+def _binding(described: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in described.items() if name not in PLACES}
 
 
 def _digest(rows: Sequence[AugmentedRow]) -> str:
-    """Return a digest of rows in their order."""
+    """Return a digest of what is trained on, in its order."""
     digest = hashlib.sha256()
     for row in rows:
-        digest.update(json.dumps(list(asdict(row).values())).encode() + b"\n")
+        digest.update(json.dumps([row.premise, row.hypothesis, row.label]).encode() + b"\n")
     return digest.hexdigest()

@@ -1,6 +1,7 @@
 """Rows of a data set that was augmented, read back with their origin."""
 
-from collections.abc import Iterable, Mapping
+import json
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -61,21 +62,43 @@ def read_new_rows(path: Path) -> list[AugmentedRow]:
 
 
 def _read(path: Path) -> tuple[Iterable[Mapping[str, Any]], dict[Any, str]]:
-    """Return rows, and what label numbers mean."""
-    from datasets import Dataset, load_from_disk
-
+    """Return rows, and what label numbers mean; files are read as they are, without a copy in the user's cache."""
     candidates = [path, *(path / name for name in FILE_NAMES.values())] if path.is_dir() else [path]
     for place in candidates:
         if place.suffix == ".parquet" and place.is_file():
-            rows: Any = Dataset.from_parquet(str(place), keep_in_memory=True)
+            rows, features = _read_parquet(place)
         elif place.suffix == ".jsonl" and place.is_file():
-            rows = Dataset.from_json(str(place), keep_in_memory=True)
+            rows, features = _read_lines(place), {}
         elif (place / "dataset_info.json").is_file():
-            rows = load_from_disk(str(place))
+            rows, features = _read_dataset(place)
         else:
             continue
-        names = getattr(rows.features.get("label"), "names", None) or LABEL_NAMES
+        names = getattr(features.get("label"), "names", None) or LABEL_NAMES
         return rows, dict(enumerate(names))
     raise ValueError(
         f"expected a folder of scripts/augment_nli.py, or its parquet or jsonl file, got {path}, which is neither"
     )
+
+
+def _read_parquet(path: Path) -> tuple[Iterable[Mapping[str, Any]], Mapping[str, Any]]:
+    from datasets import Features
+    from pyarrow.parquet import read_table
+
+    table = read_table(path)
+    return table.to_pylist(), Features.from_arrow_schema(table.schema)
+
+
+def _read_lines(path: Path) -> Iterator[Mapping[str, Any]]:
+    with path.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            try:
+                yield dict(json.loads(line))
+            except (ValueError, TypeError) as error:
+                raise ValueError(f"expected a JSON object in line {number} of {path}, got {line[:60]!r}") from error
+
+
+def _read_dataset(path: Path) -> tuple[Iterable[Mapping[str, Any]], Mapping[str, Any]]:
+    from datasets import load_from_disk
+
+    rows: Any = load_from_disk(str(path))
+    return rows, rows.features
