@@ -32,6 +32,7 @@ FLOORS = {
     "training": 4,
     "evaluation": 5,
     "augmentation": 5.5,
+    "adversarial_training": 5.7,
     "pipelines": 5.5,
     "commands": 6,
     "__main__": 7,

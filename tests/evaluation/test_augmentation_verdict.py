@@ -48,7 +48,7 @@ def test_clean_accuracy_may_lose_half_a_point_and_no_more() -> None:
     lost = judge_gain(measurements(clean={**CLEAN, "ours": (795, 795, 794)}), "ours")
     assert lost.holds is False
     assert lost.sentence == (
-        "The gain is not there: clean accuracy of ours is \u22120.5 points beside plain, not within 0.5."
+        "The gain is not there: clean accuracy of ours is \u22120.53 points beside plain, not within 0.5."
     )
     assert judge_gain(measurements(clean={**CLEAN, "ours": (900, 900, 900)}), "ours").holds is True
 
@@ -58,7 +58,7 @@ def test_all_complaints_stand_in_the_first_sentence() -> None:
     sentence = judge_gain(measurements(unseen, {**CLEAN, "ours": (700, 700, 700)}), "ours").sentence
     assert "not above plain" in sentence
     assert "above wordnet" in sentence
-    assert "\u221210.0 points" in sentence
+    assert "\u221210.00 points" in sentence
 
 
 def test_without_a_control_nothing_is_claimed_but_a_loss_is_told() -> None:
@@ -97,8 +97,8 @@ def test_without_an_arm_of_ours_nothing_is_said() -> None:
 
 def test_sizes_stand_below_the_verdict() -> None:
     lines = verdict(measurements()).splitlines()
-    assert lines[2].startswith("- Under unseen attacks: 42.0% against 32.0% of plain, +10.0 points (95% over the rows")
-    assert lines[3].startswith("- Clean accuracy: 80.0% against 80.0% of plain, +0.0 points")
+    assert lines[2].startswith("- Under unseen attacks: 42.0% against 32.0% of plain, +10.00 points (95% over the rows")
+    assert lines[3].startswith("- Clean accuracy: 80.0% against 80.0% of plain, +0.00 points")
     assert lines[3].endswith("within 0.5 of plain.")
 
 

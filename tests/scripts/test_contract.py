@@ -25,6 +25,7 @@ NO_DATA = "error: expected an existing file or folder, or a hub id"
         ("judge_results", "--judges"),
         ("manifold_evidence", "--gbsm-steps"),
         ("measure_augmentation", "--fresh-attacks"),
+        ("measure_augmentation_memory", "--rows"),
         ("train_adversary", "--keeper"),
         ("train_arae", "--watch-every"),
         ("train_filter", "--base"),

@@ -24,9 +24,7 @@ def test_rows_come_back_as_they_were(tmp_path: Path) -> None:
 
 
 def test_files_are_data_sets_as_augmentation_writes_them(tmp_path: Path) -> None:
-    whole = NewPairs(
-        *(column[:2] for column in (PAIRS.premises, PAIRS.hypotheses)), (2, 0), PAIRS.origins[:2], ("", "")
-    )
+    whole = NewPairs(PAIRS.premises[:2], PAIRS.hypotheses[:2], (2, 0), PAIRS.origins[:2], ("", ""))
     write_new_pairs(tmp_path, 0, whole)
     path = new_pairs_file(tmp_path, 0)
     data = load_nli(str(path))

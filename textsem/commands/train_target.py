@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from textsem.commands.augmenting import add_augment_options, check_augment_options, new_rows_of, renewer_of
 from textsem.commands.endings import TRAINING_KEPT, end
 from textsem.commands.parsing import add_label_order, command_parser, shown_command
 from textsem.commands.preconditions import check_device, check_output
@@ -51,6 +52,7 @@ def parse_arguments(arguments: Sequence[str], *, program: str) -> argparse.Names
     add("--checkpoint-every", type=int, default=500, help="steps between two saved states (default: %(default)s)")
     add("--half-precision", action="store_true", help="save the model as float16")
     add("--machine", default="not stated", help="what the model card says about the machine")
+    add_augment_options(parser)
     return parser.parse_args(arguments)
 
 
@@ -76,6 +78,7 @@ def _train(options: argparse.Namespace, command: str) -> int:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     check_device(options.device)
     check_output(options.output)
+    check_augment_options(options)
     order = options.label_order
     train = load_nli(options.data, split=options.split, limit=options.limit, label_order=order)
     dev = load_nli(options.dev_data or options.data, split=options.dev_split, label_order=order)
@@ -109,6 +112,8 @@ def _train(options: argparse.Namespace, command: str) -> int:
         max_minutes=options.max_minutes,
         checkpoint_every=options.checkpoint_every,
         half_precision=options.half_precision,
+        new_rows=new_rows_of(options, train),
+        renewer=renewer_of(options, train),
     )
     if Processes.current().is_main:
         print((options.output / "README.md").read_text(encoding="utf-8"))

@@ -86,7 +86,7 @@ def judge_gain(measured: Measurements, arm: str) -> Gain:
         *([f"under unseen attacks {arm} ({percent(own.mean)}) is not above {_listed(behind)}"] if behind else []),
         *([f"{arm} ({percent(own.mean)}) is above {_listed(within)} only within the spread over seeds"] * bool(within)),
         *(
-            [f"clean accuracy of {arm} is {points(clean.difference)} points beside plain, not within 0.5"]
+            [f"clean accuracy of {arm} is {_fine(clean.difference)} points beside plain, not within 0.5"]
             if clean is not None and _is_lost(clean)
             else []
         ),
@@ -195,7 +195,7 @@ def _sizes(measured: Measurements, arm: str) -> list[str]:
             aim = f", {_allowed(found)} 0.5 of plain" if name == CLEAN else "; the aim was 5 to 10"
             sizes.append(
                 f"{what}: {percent(found.first.mean)} against {percent(found.second.mean)} of plain, "
-                f"{points(found.difference)} points (95% over the rows {low} to {high}){aim}."
+                f"{_fine(found.difference)} points (95% over the rows {low} to {high}){aim}."
             )
     return sizes
 
@@ -217,6 +217,11 @@ def _allowed(clean: ArmComparison) -> str:
 
 def _is_lost(clean: ArmComparison) -> bool:
     return clean.difference < -CLEAN_LOSS - _ROUNDING
+
+
+def _fine(difference: float) -> str:
+    """Write points with a second decimal, where one would round across the bound of 0.5."""
+    return f"{100 * difference:+.2f}".replace("-", "\u2212")
 
 
 def _at(fresh: Mapping[str, Any], arm: str, seed: str) -> Mapping[str, Any]:
