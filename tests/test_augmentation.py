@@ -24,7 +24,10 @@ from textsem.augmentation import (
     AugmentationConfig,
 )
 from textsem.data.nli import load_nli
+from textsem.evaluation import augmentation_config
+from textsem.evaluation.assembly import load_adversary
 from textsem.text.labels import GOLD_NAMES, LABEL_NAMES, agree
+from textsem.text.tokenization import tokenize
 
 PAIRS = [
     ("A man in a red shirt plays a guitar on the street.", "A man is playing music outside.", 0),
@@ -294,6 +297,25 @@ def test_label_is_kept_only_with_the_filters_consent() -> None:
             assert agree(label, LABEL_NAMES[prediction])
 
 
+def test_lexicon_brings_words_that_the_adversary_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
+    class CallsAllNouns:
+        def tag(self, sentences: Sequence[Sequence[str]]) -> list[list[str]]:
+            return [["NN"] * len(words) for words in sentences]
+
+    monkeypatch.setattr(augmentation_config, "load_tagger", CallsAllNouns)
+    columns = [list(column) for column in zip(*PAIRS, strict=True)]
+    labels = [LABEL_NAMES[label] for label in columns[2]]
+    options: dict[str, Any] = {"filter_model": "none", "num_candidates": 40, "min_similarity": None}
+    known = set(load_adversary("bundled").vocabulary.words)
+
+    def unknown(**lexicons: Any) -> list[str]:
+        rows = AdversarialAugmenter(AugmentationConfig(**options, **lexicons)).new_rows(columns[0], columns[1], labels)
+        return [word for own in rows for row in own for word in tokenize(row.hypothesis).words if word not in known]
+
+    assert not unknown()
+    assert unknown(lexicons=["misspellings"])
+
+
 def test_another_target_takes_over_the_models(augmenter: AdversarialAugmenter) -> None:
     columns = [list(column) for column in zip(*PAIRS, strict=True)]
     labels = [LABEL_NAMES[label] for label in columns[2]]
@@ -312,6 +334,7 @@ def test_another_target_takes_over_the_models(augmenter: AdversarialAugmenter) -
         ({"target": "bundled"}, "expected a filter model beside the bundled target"),
         ({"target": "bundled", "filter_model": "bundled"}, "expected a filter model that is not the target"),
         ({"share": 0.0}, "expected share above 0"),
+        ({"lexicons": ("thesaurus",)}, "expected different lexicons among wordnet, misspellings, got"),
         ({"num_tries": 0}, "expected num_tries >= 1"),
     ],
 )

@@ -19,6 +19,7 @@ EVERY_OPTION = (
     "--sources boundary neighbours --rows-per-source 2 --share 0.5 --target http://localhost:1 "
     "--label-order contradiction neutral entailment --data-label-order n c e --filter-model none --min-margin 1 "
     "--filter-precision bfloat16 --model bundled --num-codes 4 --num-candidates 9 --num-asked none --candidates fluent "
+    "--lexicons misspellings wordnet "
     "--num-tries 2 --boundary-width 3 "
     "--max-edits 2 --max-perplexity-ratio 4 --part-of-speech penn --sentence-encoder e --min-similarity 0.7 "
     "--device cpu --batch-size 8 --seed 5"

@@ -111,14 +111,3 @@ def test_base_rows_stand_before_the_new_ones() -> None:
 def test_unknown_control_is_refused() -> None:
     with pytest.raises(ValueError, match="expected one of duplicates, word dropout, wordnet, got 'paraphrase'"):
         arm_rows("paraphrase", OURS, seed=0)
-
-
-def test_missing_wordnet_is_told_with_its_mend(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Lost:
-        def ensure_loaded(self) -> None:
-            raise LookupError("not found")
-
-    monkeypatch.undo()
-    monkeypatch.setattr("nltk.corpus.wordnet", Lost())
-    with pytest.raises(ValueError, match=r"expected nltk to find WordNet .* nltk.downloader wordnet"):
-        augmentation_arms.WordNet()

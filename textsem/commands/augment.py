@@ -10,6 +10,7 @@ from typing import Any
 from textsem.commands.endings import end
 from textsem.commands.parsing import add_label_order, command_parser, shown_command
 from textsem.commands.preconditions import check_device, check_output
+from textsem.text.substitutes import SUBSTITUTES
 
 __all__ = ["main", "parse_options"]
 
@@ -55,6 +56,12 @@ def parse_options(arguments: Sequence[str], *, program: str) -> dict[str, Any]:
         "--candidates",
         choices=["fluent", "varied"],
         help="those that an attack would ask about, or rarer words and rougher sentences too (default: varied)",
+    )
+    add(
+        "--lexicons",
+        nargs="+",
+        choices=sorted(SUBSTITUTES),
+        help="take half of the candidates from swaps with words that the adversary does not know (default: none)",
     )
     add("--num-codes", type=int, help="codes that are decoded for a hypothesis (default: 16)")
     add("--num-candidates", type=int, help="candidates proposed for one pair, before any filter (default: 400)")

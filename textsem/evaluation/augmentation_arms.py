@@ -2,11 +2,11 @@
 
 import random
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from textsem.attacks.candidates import pair_seed
 from textsem.constraints.taggers import Tagger, load_tagger
 from textsem.evaluation.augmented_rows import AugmentedRow
+from textsem.text.substitutes import Substitutes, WordNet
 from textsem.text.tokenization import render, tokenize
 from textsem.training.labelled_pairs import JoinedPairs, LabelledPairs, joined_pairs
 
@@ -17,7 +17,6 @@ __all__ = [
     "PLAIN",
     "UNCHANGED",
     "WORDNET",
-    "WordNet",
     "arm_rows",
     "drop_words",
     "joined",
@@ -29,11 +28,6 @@ CONTROLS = (DUPLICATES, DROPOUT, WORDNET)
 UNCHANGED = ", unchanged"  # ends the origin of a control's row for which its way found nothing to change
 DROP_RATE = 0.15
 MAX_SWAPS = 2
-# WordNet's part of speech by the first letter of the Penn tag; auxiliaries have synonyms of another verb.
-PARTS_OF_SPEECH = {"N": "n", "V": "v", "J": "a", "R": "r"}
-AUXILIARIES = frozenset("am are be been being did do does had has have is was were".split())
-
-Synonyms = Callable[[str, str], Sequence[str]]
 
 
 def arm_rows(arm: str, new: Sequence[AugmentedRow], *, seed: int) -> list[AugmentedRow]:
@@ -91,7 +85,7 @@ def drop_words(hypothesis: str, rng: random.Random) -> str:
     return render(text, [word for i, word in enumerate(text.words) if i not in dropped])
 
 
-def swap_words(hypothesis: str, rng: random.Random, *, tagger: Tagger, synonyms: Synonyms) -> str:
+def swap_words(hypothesis: str, rng: random.Random, *, tagger: Tagger, synonyms: Substitutes) -> str:
     """Return a hypothesis with one or two words, as it comes, replaced by synonyms of the same kind.
 
     The label is kept blindly.  Where no word has a synonym the hypothesis comes back as it was.
@@ -111,32 +105,3 @@ def swap_words(hypothesis: str, rng: random.Random, *, tagger: Tagger, synonyms:
             words[i] = rng.choice(known)
             open_swaps -= 1
     return render(text, words) if tuple(words) != tuple(text.words) else hypothesis
-
-
-class WordNet:
-    """Look synonyms up in nltk's WordNet: other words of the same synsets, as they stand there, not inflected.
-
-    Raises:
-        ValueError: If nltk does not find WordNet.
-    """
-
-    def __init__(self) -> None:
-        from nltk.corpus import wordnet
-
-        try:
-            wordnet.ensure_loaded()
-        except LookupError as error:
-            raise ValueError(
-                "expected nltk to find WordNet for the control wordnet: `python -m nltk.downloader wordnet`, or "
-                "NLTK_DATA set to a folder that has corpora/wordnet; or name other controls with --controls"
-            ) from error
-        self._net: Any = wordnet
-
-    def __call__(self, word: str, tag: str) -> list[str]:
-        """Return the synonyms of a word with a Penn tag, sorted; none of auxiliaries and of closed classes."""
-        kind = PARTS_OF_SPEECH.get(tag[:1])
-        if kind is None or word in AUXILIARIES or not word.isalpha():
-            return []
-        base = self._net.morphy(word, kind) or word
-        names = {lemma.name().lower() for synset in self._net.synsets(base, kind) for lemma in synset.lemmas()}
-        return sorted(name for name in names - {word, base} if name.isalpha())

@@ -9,10 +9,12 @@ from textsem.attacks.candidates import CandidateSource
 from textsem.attacks.controls import make_source
 from textsem.attacks.manifold import ManifoldConfig
 from textsem.attacks.new_rows import NEIGHBOURS, SOURCES, NewRowRules
+from textsem.attacks.open_vocabulary import OpenVocabularySource
 from textsem.attacks.selection import CandidateLimits, Step
 from textsem.attacks.word_edits import EditConfig
 from textsem.constraints.consent import ConsentConstraint
 from textsem.constraints.similarity import SimilarityConstraint
+from textsem.constraints.taggers import load_tagger
 from textsem.evaluation.assembly import GIVEN, load_adversary, public_name
 from textsem.evaluation.filters import FilterConfig, PartOfSpeech, Precision, load_filters
 from textsem.evaluation.identity import BUNDLED_MODEL, identify_model
@@ -21,6 +23,7 @@ from textsem.model import TextAdversary
 from textsem.protocols import Constraint, Target
 from textsem.targets.loading import BUNDLED_FOLDER as BUNDLED_TARGET
 from textsem.targets.loading import is_address, load_target
+from textsem.text.substitutes import SUBSTITUTES
 
 __all__ = ["AugmentationConfig", "AugmentationParts", "identify_parts", "load_parts", "load_target_of"]
 
@@ -66,6 +69,8 @@ class AugmentationConfig:
         filter_precision: ``float32``, ``bfloat16`` or ``float16``, of filter model and sentence encoder.
         model: ``bundled``, or the folder or hub id of an adversary.
         candidates: ``fluent``: those that an attack would ask about; ``varied``: rarer words and rougher sentences too.
+        lexicons: Where words come from that the adversary's vocabulary lacks, none or some of ``wordnet`` (synonyms, by
+            nltk's data) and ``misspellings``; half of the candidates are then swaps with their words.
         num_codes: Codes that are decoded for a hypothesis.
         num_candidates: Candidates proposed for each pair, before any filter.
         num_asked: How many of them are drawn, those with rare words first of all; None for all.
@@ -93,6 +98,7 @@ class AugmentationConfig:
     filter_precision: Precision = "float32"
     model: str = "bundled"
     candidates: Candidates = "varied"
+    lexicons: tuple[str, ...] = ()
     num_codes: int = 16
     num_candidates: int = 400
     num_asked: int | None = 48
@@ -109,13 +115,16 @@ class AugmentationConfig:
 
     def __post_init__(self) -> None:
         """Check what no part checks; lists become tuples."""
-        for name in ("sources", "label_order", "data_label_order"):
+        for name in ("sources", "label_order", "data_label_order", "lexicons"):
             if getattr(self, name) is not None:
                 object.__setattr__(self, name, tuple(getattr(self, name)))
         if not 0.0 < self.share <= 1.0:
             raise ValueError(f"expected share above 0 and up to 1, got {self.share}")
         if self.filter_model != "none" and self.filter_model == self.target:
             raise ValueError(f"expected a filter model that is not the target, got {self.target} for both")
+        unknown = [name for name in self.lexicons if name not in SUBSTITUTES]
+        if unknown or len(set(self.lexicons)) < len(self.lexicons):
+            raise ValueError(f"expected different lexicons among {', '.join(SUBSTITUTES)}, got {list(self.lexicons)}")
         if self.candidates not in get_args(Candidates):
             raise ValueError(f"expected candidates fluent or varied, got {self.candidates!r}")
         self.rules(has_target=True)
@@ -198,6 +207,15 @@ def load_parts(config: AugmentationConfig, given_adversary: TextAdversary | None
     # Words stand in the vocabulary by their frequency.
     ranks = {word: rank / adversary.vocabulary.size for rank, word in enumerate(adversary.vocabulary.words)}
     source = make_source("adversarial", adversary, codes)
+    if config.lexicons:
+        source = OpenVocabularySource(
+            source,
+            [SUBSTITUTES[name]() for name in config.lexicons],
+            tagger=load_tagger(),
+            vocabulary=adversary.vocabulary,
+            table=adversary.embedding_table().detach(),
+            max_length=adversary.config.max_length,
+        )
     return AugmentationParts(source, cheap, consent, lambda word: ranks.get(word, 1.0))
 
 
