@@ -59,6 +59,16 @@ def test_all_arms_but_plain_have_as_many_new_rows(root: Path) -> None:
     assert all([(row.premise, row.original, row.label) for row in rows[arm]] == pairs for arm in CONTROLS)
 
 
+def test_arm_of_ours_with_more_rows_gives_as_many_as_the_first(root: Path) -> None:
+    few = write_augmented(root / "few", num_new=NUM_NEW - 2)
+    more = arm_new_rows(job(root), CONTROLS)
+    drawn = arm_new_rows(replace(job(root), beside=str(few)), CONTROLS)
+    assert len(drawn) == NUM_NEW - 2
+    assert [row for row in more if row in drawn] == drawn
+    assert arm_new_rows(replace(job(root), beside=str(few)), CONTROLS) == drawn
+    assert arm_new_rows(replace(job(root), beside=str(root / "augmented")), CONTROLS) == more
+
+
 def test_models_learn_from_base_and_new_rows_and_are_not_trained_twice(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

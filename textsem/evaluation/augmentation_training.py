@@ -4,6 +4,7 @@ import hashlib
 import json
 import multiprocessing
 import os
+import random
 import signal
 import threading
 from collections.abc import Generator, Mapping, Sequence
@@ -24,7 +25,8 @@ from textsem.evaluation.whole_files import write_json
 __all__ = ["ArmTraining", "arm_new_rows", "train_arms"]
 
 JOB_NAME, DONE_NAME, LOG_NAME = "arm.json", "trained.json", "training.log"
-PLACES = ("data", "dev_data", "augmented")  # where things lie does not matter, what they are does
+PLACES = ("data", "dev_data", "augmented", "beside")  # where things lie does not matter, what they are does
+_SAMPLE_SEED = 0
 
 Trained = tuple["ArmTraining", Path, dict[str, Any]]
 
@@ -37,6 +39,7 @@ class ArmTraining:
         arm: ``plain``, a control of `augmentation_arms`, or a name of ours.
         seed: Of the training, and of a control's words.
         augmented: Our rows: an output folder of ``scripts/augment_nli.py``; for a control, those that it stands beside.
+        beside: Folder of other rows of ours: no more than those are taken, drawn at random, for a fair comparison.
         data: Training data, as ``load_nli`` takes it.
         split: Which split.
         limit: Base rows, from the start.
@@ -56,6 +59,7 @@ class ArmTraining:
     dev_split: str = "dev"
     num_epochs: int = 4
     batch_size: int = 64
+    beside: str | None = None
 
     def folder_name(self) -> str:
         """Return the name of the model's folder."""
@@ -72,6 +76,10 @@ def arm_new_rows(job: ArmTraining, controls: Sequence[str]) -> list[AugmentedRow
     if job.arm == PLAIN:
         return []
     ours = read_new_rows(Path(job.augmented))
+    if job.beside is not None:
+        most = len(read_new_rows(Path(job.beside)))
+        taken = random.Random(_SAMPLE_SEED).sample(range(len(ours)), min(most, len(ours)))
+        ours = [ours[i] for i in sorted(taken)]
     return arm_rows(job.arm, ours, seed=job.seed) if job.arm in controls else ours
 
 

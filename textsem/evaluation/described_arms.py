@@ -24,6 +24,7 @@ def describe_arms(
     arms: Mapping[str, str],
     base: NliData,
     *,
+    beside: str,
     seed: int,
     controls: Sequence[str],
     judge_name: str | None,
@@ -34,6 +35,7 @@ def describe_arms(
     Args:
         arms: The folder of augmented rows that each arm goes by.
         base: The rows that all arms have.
+        beside: Folder of the rows that no arm has more of.
         seed: Of the controls' words.
         controls: Names of the arms whose rows are made from ours.
         judge_name: Who tells label noise; None for nobody.
@@ -42,7 +44,7 @@ def describe_arms(
     """
     judge, described = None, dict[str, Any]()
     for arm, augmented in arms.items():
-        new = arm_new_rows(ArmTraining(arm, seed, augmented), controls)
+        new = arm_new_rows(ArmTraining(arm, seed, augmented, beside=beside), controls)
         described[arm] = {
             "num_rows": len(base) + len(new),
             "num_new": len(new),

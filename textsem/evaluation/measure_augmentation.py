@@ -74,8 +74,7 @@ def _measure(config: MeasureAugmentationConfig, folder: Path, augmenter: Augment
     if augmenter is not None and config.cost_pairs and content["cost"] is None:
         pairs = load_nli(config.data, split=config.split, limit=config.cost_pairs)
         num_pairs = content["settings"]["identity"]["data"]["rows"]
-        ours = next(iter(config.augmented.values()))
-        content["cost"] = cost_of_rows(ours, pairs, augmenter, num_pairs=num_pairs)
+        content["cost"] = cost_of_rows(config.beside(), pairs, augmenter, num_pairs=num_pairs)
     training = train_arms(
         jobs, models, controls=config.controls, num_workers=config.num_workers, trained=config.trained
     )
@@ -105,8 +104,8 @@ def _begin(config: MeasureAugmentationConfig, sets: Mapping[str, MeasuredSet], p
         "settings": settings,
         "sets": {name: rows.describe() for name, rows in sets.items()},
         "arms": describe_arms(
-            config.arms(), data, seed=config.seeds[0], controls=config.controls, judge_name=config.judge,
-            found=found.get("arms", {}),
+            config.arms(), data, beside=config.beside(), seed=config.seeds[0], controls=config.controls,
+            judge_name=config.judge, found=found.get("arms", {}),
         ),
         **{part: found.get(part, {}) for part in ("models", "right", "fresh", "training_seconds")},
         "cost": found.get("cost"),

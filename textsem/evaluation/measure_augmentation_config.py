@@ -17,7 +17,7 @@ class MeasureAugmentationConfig:
 
     Args:
         augmented: Our arms: name and output folder of ``scripts/augment_nli.py``.  The controls get as many rows as the
-            first has, made from the same pairs.
+            first has, made from the same pairs; of further ones that have more as many are drawn.
         output: Folder of models, measurements, table and figure.
         data: Training data; its first ``limit`` rows of ``split`` are the base of every arm.
         split: Which split.
@@ -85,8 +85,11 @@ class MeasureAugmentationConfig:
 
     def arms(self) -> dict[str, str]:
         """Return the folder of augmented rows that each arm goes by."""
-        first = next(iter(self.augmented.values()))
-        return {**dict.fromkeys((PLAIN, *self.controls), first), **self.augmented}
+        return {**dict.fromkeys((PLAIN, *self.controls), self.beside()), **self.augmented}
+
+    def beside(self) -> str:
+        """Return the folder of the rows that no arm has more of."""
+        return next(iter(self.augmented.values()))
 
     def jobs(self) -> list[ArmTraining]:
         """Return the trainings, seed by seed."""
@@ -101,6 +104,7 @@ class MeasureAugmentationConfig:
                 dev_data=self.dev_data,
                 num_epochs=self.num_epochs,
                 batch_size=self.batch_size,
+                beside=self.beside(),
             )
             for seed in self.seeds
             for arm, augmented in self.arms().items()
