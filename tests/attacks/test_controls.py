@@ -7,9 +7,9 @@ import torch
 
 from tests.builders import TINY_SENTENCES, TINY_WORDS
 from textsem.attacks.candidates import Candidate, CandidateSource
-from textsem.attacks.codes import DIRECTIONS
 from textsem.attacks.controls import NeighbourSwapConfig, NeighbourSwapSource, make_source
 from textsem.attacks.manifold import ManifoldConfig, ManifoldSource
+from textsem.latent.moves import DIRECTIONS
 from textsem.model import TextAdversary
 
 LABELS, SEEDS = [0, 1, 2, 0], [11, 12, 13, 14]

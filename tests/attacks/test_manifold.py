@@ -7,10 +7,10 @@ import torch
 
 from tests.builders import LATENT, MAX_LENGTH, TINY_SENTENCES, build_tiny_adversary
 from textsem.attacks.candidates import Candidate, CandidateSource
-from textsem.attacks.codes import DIRECTIONS
 from textsem.attacks.manifold import ManifoldConfig, ManifoldSource
 from textsem.attacks.proposals import candidates_from_ids
 from textsem.attacks.word_edits import EditConfig, EditProposer
+from textsem.latent.moves import DIRECTIONS
 from textsem.model import TextAdversary
 from textsem.text.batches import encode_sentences
 from textsem.text.meaning import MeaningTable

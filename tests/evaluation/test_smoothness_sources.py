@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from tests.builders import TINY_CONFIG, TINY_WORDS, build_tiny_adversary
-from textsem.attacks.codes import DIRECTIONS, move_codes
 from textsem.evaluation.smoothness import Smoothness
 from textsem.evaluation.smoothness_sources import (
     SOURCES,
@@ -18,6 +17,7 @@ from textsem.evaluation.smoothness_sources import (
     median_interval,
     short_sentences,
 )
+from textsem.latent.moves import DIRECTIONS, move_codes
 from textsem.model import TextAdversary
 from textsem.text.ngram import TrigramLanguageModel
 from textsem.text.tokenization import tokenize

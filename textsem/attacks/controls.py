@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 
 from textsem.attacks.candidates import Candidate, CandidateSource
-from textsem.attacks.codes import DIRECTIONS
 from textsem.attacks.manifold import ManifoldConfig, ManifoldSource
 from textsem.attacks.proposals import candidates_from_ids, reason_against
+from textsem.latent.moves import DIRECTIONS
 from textsem.model import TextAdversary
 from textsem.text.batches import encode_sentences
 from textsem.text.similarity import nearest_neighbours, word_mask

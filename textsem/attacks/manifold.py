@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 from textsem.attacks.candidates import Candidate
-from textsem.attacks.codes import DIRECTIONS, CodeBatch, local_neighbours, move_codes, pair_noise
 from textsem.attacks.decoding import decode_few_edits
 from textsem.attacks.proposals import candidates_from_ids, reason_against
 from textsem.attacks.word_edits import EditConfig, EditProposer
+from textsem.latent.moves import DIRECTIONS, CodeBatch, local_neighbours, move_codes, pair_noise
 from textsem.model import TextAdversary
 from textsem.protocols import GenerationConfig
 from textsem.text.batches import encode_sentences

@@ -5,10 +5,10 @@ from dataclasses import asdict, dataclass, replace
 import torch
 from torch import Tensor
 
-from textsem.attacks.codes import DIRECTIONS, CodeBatch, move_codes, unit
 from textsem.attacks.manifold import ManifoldConfig
 from textsem.evaluation.codes import mean_noise_level
 from textsem.evaluation.two_samples import marginal_overlap, mean_discrepancy
+from textsem.latent.moves import DIRECTIONS, CodeBatch, move_codes, unit
 
 __all__ = ["CodeMove", "MoveFigures", "code_moves", "measure_move", "share_outside_span"]
 

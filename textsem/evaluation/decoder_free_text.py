@@ -8,10 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from textsem.attacks.codes import unit
 from textsem.evaluation.judges import SentenceSimilarity
 from textsem.evaluation.smoothness import GOOD_RATIO
 from textsem.evaluation.smoothness_sources import median_interval
+from textsem.latent.moves import unit
 from textsem.model import TextAdversary
 from textsem.text.batches import encode_sentences
 from textsem.text.ngram import TrigramLanguageModel

@@ -7,9 +7,9 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from textsem.attacks.codes import CodeBatch
 from textsem.evaluation.code_moves import CodeMove, MoveFigures, measure_move
 from textsem.latent.configuration import LearnerConfig
+from textsem.latent.moves import CodeBatch
 from textsem.model import TextAdversary
 from textsem.training.adversary import AdversaryRun
 from textsem.training.adversary_config import preset

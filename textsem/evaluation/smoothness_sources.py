@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from textsem.attacks.candidates import pair_seed
-from textsem.attacks.codes import DIRECTIONS, CodeBatch, local_neighbours, pair_noise, unit
 from textsem.attacks.manifold import ManifoldConfig
 from textsem.evaluation.smoothness import Smoothness, measure_smoothness
+from textsem.latent.moves import DIRECTIONS, CodeBatch, local_neighbours, pair_noise, unit
 from textsem.model import TextAdversary
 from textsem.text.batches import encode_sentences
 from textsem.text.ngram import TrigramLanguageModel

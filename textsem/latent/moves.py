@@ -1,4 +1,4 @@
-"""Moves of a code: which way, and how far.  Every source of candidates but the word swaps differs here alone."""
+"""Moves of a code: which way, and how far.  Every source of candidates that moves codes differs here alone."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,19 +14,19 @@ __all__ = ["DIRECTIONS", "CodeBatch", "local_neighbours", "move_codes", "pair_no
 MIN_NORM = 1e-5
 CONE_SHARPNESS = 2.0  # standard deviation of the log of a neighbour's weight
 CONE_TILT = 2.0  # log weight that a neighbour gains for each standard deviation by which E' leads its way
-ISOTROPIC_SHARE = 0.7  # of the noise beside the cone: brings words that no neighbour has
+ISOTROPIC_SHARE = 0.7  # of the noise beside the cone: brings what no neighbour has
 
 
 @dataclass(frozen=True)
 class CodeBatch:
-    """What a direction may be made of, for a batch of hypotheses.
+    """What a direction may be made of, for a batch of inputs.
 
     Args:
         clean: Z, codes of E, [particles, batch, latent].
         adversarial: Z', codes of E', [particles, batch, latent].
         neighbours: Ways from each code to its neighbours in the bank, nearest first, [batch, neighbours, latent].
         particle: Which particle each candidate belongs to (one per draw, Eq. 3), [batch, candidates].
-        noise: Standard normal numbers of the pair's own generator, [batch, candidates, numbers]; as many numbers as
+        noise: Standard normal numbers of the input's own generator, [batch, candidates, numbers]; as many numbers as
             the larger of the latent dimension and the particles; neighbours are no more than latent dimensions.
         noise_weight: Length of the noise that is added to the adversarial move, in units of that move, [candidates].
     """
@@ -45,13 +45,13 @@ class CodeBatch:
 
 
 def adversarial_directions(batch: CodeBatch) -> Tensor:
-    """Return z' - z of E', plus noise that stays where E' leads to and sentences are, [batch, candidates, latent].
+    """Return z' - z of E', plus noise that stays where E' leads to and the data are, [batch, candidates, latent].
 
         d = unit(u + w unit(cone + share n)),   cone = unit(sum_k w_k b_k),   log w_k = tilt a_k + sharpness e_k
 
     u is the move of E', b_k the way to neighbour k, a_k the standardised cosine of the two, e_k and n noise, w the
     candidate's ``noise_weight``.  E' alone leaves the manifold where that fools the target; on the way to real
-    sentences that lie in its direction it is as successful and reads better (measured on dev, see the README).
+    data that lie in its direction it is as successful and keeps closer to them (measured on text, see the README).
     """
     move = unit(batch.of_particle(batch.adversarial) - batch.of_particle(batch.clean))
     agreement = torch.einsum("bcd,bkd->bck", move, unit(batch.neighbours))
@@ -65,8 +65,8 @@ def adversarial_directions(batch: CodeBatch) -> Tensor:
 def cone_directions(batch: CodeBatch) -> Tensor:
     """Return random non-negative mixtures of the ways to the neighbours: E' left out, between the code and real ones.
 
-    Of mixtures with both signs (``basis``) every other component leads away from the data; measured on dev hypotheses,
-    their neighbours are less fluent.
+    Of mixtures with both signs (``basis``) every other component leads away from the data; on text their neighbours are
+    less fluent.
     """
     return _cone(batch, torch.zeros(()))
 
@@ -155,7 +155,7 @@ def local_neighbours(codes: Tensor, bank: Tensor, *, num_neighbours: int) -> Ten
 
     Args:
         codes: [batch, latent].
-        bank: [sentences, latent].
+        bank: [bank, latent].
         num_neighbours: K, at most the size of the bank.
 
     Returns:
@@ -171,7 +171,7 @@ def local_neighbours(codes: Tensor, bank: Tensor, *, num_neighbours: int) -> Ten
 def pair_noise(
     seeds: Sequence[int], num_candidates: int, num_numbers: int, num_particles: int
 ) -> tuple[Tensor, Tensor]:
-    """Draw particle indices [batch, candidates] and noise [batch, candidates, numbers], each pair from its own seed."""
+    """Draw particle indices [batch, candidates] and noise [batch, candidates, numbers], each from its own seed."""
     particles, noise = [], []
     for seed in seeds:
         generator = torch.Generator().manual_seed(seed)

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from tests.builders import LATENT, TINY_SENTENCES, build_tiny_adversary
-from textsem.attacks.codes import DIRECTIONS, ISOTROPIC_SHARE, CodeBatch, local_neighbours, move_codes, pair_noise, unit
 from textsem.attacks.manifold import ManifoldConfig, ManifoldSource
+from textsem.latent.moves import DIRECTIONS, ISOTROPIC_SHARE, CodeBatch, local_neighbours, move_codes, pair_noise, unit
 from textsem.model import TextAdversary
 from textsem.text.batches import encode_sentences
 from textsem.text.tokenization import tokenize
