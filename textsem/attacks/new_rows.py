@@ -6,16 +6,17 @@ candidate becomes a row only with the consent of the filters; where they refuse,
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from textsem.attacks.candidates import Candidate, CandidateSource
+from textsem.attacks.consent_search import ConsentSearch
 from textsem.attacks.search import predict_checked
 from textsem.attacks.selection import CandidateLimits, Step, select_candidates
-from textsem.protocols import CandidateRows, Constraint, Target
+from textsem.protocols import Constraint, Target
 from textsem.text.labels import GOLD_NAMES, agreeing_classes
 from textsem.text.tokenization import tokenize
 
@@ -143,10 +144,15 @@ def find_new_rows(
         queues |= _by_target(target, premises, hypotheses, labels, kept, rules, counts)
     queues = {key: queue for key, queue in queues.items() if key[1] in rules.sources}
     found: list[list[NewRow]] = [[] for _ in premises]
-    search = _Consent(premises, hypotheses, numbers, consent, counts)
+    search = ConsentSearch(premises, hypotheses, numbers, consent, counts)
     for name in SOURCES:
         open_queues = {pair: queues[pair, name] for pair in range(len(kept)) if (pair, name) in queues}
-        for pair, texts in search.run(open_queues, rules, [{row.hypothesis for row in rows} for rows in found]):
+        for pair, texts in search.run(
+            open_queues,
+            [{row.hypothesis for row in rows} for rows in found],
+            num_tries=rules.num_tries,
+            num_rows=rules.rows_per_source,
+        ):
             found[pair] += [NewRow(text, name) for text in texts]
             counts[f"kept {name}"] += len(texts)
     return found, counts
@@ -203,53 +209,3 @@ def _by_target(
         if margin <= rules.boundary_width:
             queues.setdefault((pair, ADVERSARIAL if margin < 0 else BOUNDARY), []).append(text)
     return queues
-
-
-class _Consent:
-    """Ask the dear filters about one candidate of each open pair at a time, all pairs together."""
-
-    def __init__(
-        self,
-        premises: Sequence[str],
-        hypotheses: Sequence[str],
-        numbers: Sequence[int],
-        filters: Sequence[Constraint],
-        counts: Counter[str],
-    ) -> None:
-        self.premises, self.hypotheses, self.numbers = premises, hypotheses, numbers
-        self.filters, self.counts = filters, counts
-
-    def run(
-        self, queues: dict[int, list[str]], rules: NewRowRules, taken: Sequence[set[str]]
-    ) -> Iterator[tuple[int, list[str]]]:
-        """Yield each pair with the texts that every filter accepts, at most ``rows_per_source`` of them."""
-        queues = {pair: [text for text in queue if text not in taken[pair]] for pair, queue in queues.items()}
-        accepted: dict[int, list[str]] = {pair: [] for pair in queues}
-        for position in range(rules.num_tries):
-            open_pairs = [
-                pair
-                for pair, queue in queues.items()
-                if position < len(queue) and len(accepted[pair]) < rules.rows_per_source
-            ]
-            for pair in self._accepting(open_pairs, [queues[pair][position] for pair in open_pairs]):
-                accepted[pair].append(queues[pair][position])
-        yield from accepted.items()
-
-    def _accepting(self, pairs: list[int], texts: list[str]) -> list[int]:
-        rows = CandidateRows(
-            [self.premises[pair] for pair in pairs],
-            [self.hypotheses[pair] for pair in pairs],
-            texts,
-            [self.numbers[pair] for pair in pairs],
-        )
-        for part in self.filters:
-            if not pairs:
-                break
-            answers = list(part.accepts(rows))
-            if len(answers) != len(pairs):
-                raise ValueError(f"expected {len(pairs)} answers of {part.name}, got {len(answers)}")
-            self.counts[part.name] += answers.count(False)
-            places = [i for i, is_accepted in enumerate(answers) if is_accepted]
-            pairs, rows = [pairs[i] for i in places], rows.select(places)
-        self.counts["tried"] += len(texts)
-        return pairs

@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from textsem.evaluation.augmentation_batches import ORIGIN, ORIGINAL, ORIGINAL_HYPOTHESIS
+from textsem.evaluation.augmentation_files import OUTPUT_NAMES
 from textsem.text.labels import LABEL_NAMES, label_id
 
-__all__ = ["FILE_NAMES", "AugmentedRow", "read_new_rows"]
+__all__ = ["AugmentedRow", "read_new_rows"]
 
-# What scripts/augment_nli.py calls its outcome, by format.
-FILE_NAMES = {"parquet": "augmented.parquet", "jsonl": "augmented.jsonl", "datasets": "augmented"}
 COLUMNS = ("premise", "hypothesis", "label", ORIGIN, ORIGINAL_HYPOTHESIS)
 
 
@@ -63,7 +62,7 @@ def read_new_rows(path: Path) -> list[AugmentedRow]:
 
 def _read(path: Path) -> tuple[Iterable[Mapping[str, Any]], dict[Any, str]]:
     """Return rows, and what label numbers mean; files are read as they are, without a copy in the user's cache."""
-    candidates = [path, *(path / name for name in FILE_NAMES.values())] if path.is_dir() else [path]
+    candidates = [path, *(path / name for name in OUTPUT_NAMES.values())] if path.is_dir() else [path]
     for place in candidates:
         if place.suffix == ".parquet" and place.is_file():
             rows, features = _read_parquet(place)
