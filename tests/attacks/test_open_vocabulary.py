@@ -113,7 +113,10 @@ def test_what_a_pair_gets_depends_on_its_seed_alone(tiny_adversary: Any) -> None
     together = source.propose(HYPOTHESES, [0, 1, 2], [5, 6, 7], 12)
     apart = [source.propose([text], [i], [5 + i], 12)[0] for i, text in enumerate(HYPOTHESES)]
     assert together == apart
-    assert source.propose(HYPOTHESES[2:], [2], [8], 12) != together[2:]
+    many = make(tiny_adversary, lexicons=[lambda word, tag: [f"{word}{i}" for i in range(90)]])
+    drawn = [texts(many.propose(HYPOTHESES[:1], [0], [seed], 12)[0]) for seed in (5, 5, 6)]
+    assert drawn[0] == drawn[1]
+    assert drawn[0] != drawn[2]
 
 
 @pytest.mark.parametrize(("hypothesis", "reason"), [("refused", "not this one"), ("a " * 500, "the model takes")])
