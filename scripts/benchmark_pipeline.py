@@ -29,8 +29,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # After parsing, so that --help and a misspelt option answer at once.
     from textsem import load_nli, pipeline
     from textsem.evaluation.benchmark_pipeline import compare_batch_sizes, first_result_seconds, rows_of
-    from textsem.evaluation.timing import use_threads
     from textsem.protocols import TargetError
+    from textsem.runs.timing import use_threads
 
     try:
         if options.repeats:

@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-__all__ = ["STATUSES", "AttackResult", "Status"]
+__all__ = ["STATUSES", "AttackResult", "QueryCounts", "Status"]
 
 Status = Literal["success", "failed", "skipped", "unsupported", "error"]
 STATUSES: tuple[Status, ...] = ("success", "failed", "skipped", "unsupported", "error")
@@ -47,4 +47,26 @@ class AttackResult:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as plain JSON types, in the order above."""
+        return asdict(self)
+
+
+@dataclass
+class QueryCounts:
+    """What one phase asked of the target.
+
+    Args:
+        rows_requested: Rows asked for by the caller.
+        rows_sent: Rows that were sent to the target: soft-word rows of gradient access, rows of calls that raised, and
+            what a `RepeatingTarget` sent again, included.
+        distinct_rows: Different pairs among the rows sent (each soft-word row counts as different).
+        cache_hits: Rows answered from memory, repeats within one call included.
+    """
+
+    rows_requested: int = 0
+    rows_sent: int = 0
+    distinct_rows: int = 0
+    cache_hits: int = 0
+
+    def to_dict(self) -> dict[str, int]:
+        """Return the counts by name."""
         return asdict(self)

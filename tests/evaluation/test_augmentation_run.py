@@ -20,7 +20,7 @@ from textsem.data.nli import load_nli
 from textsem.evaluation.augmentation_chunks import read_chunks
 from textsem.evaluation.augmentation_files import OUTPUT_NAMES
 from textsem.evaluation.augmentation_run import CARD_NAME, CHUNKS_NAME, AugmentNliConfig, augment_nli
-from textsem.evaluation.whole_files import LineFile
+from textsem.runs.whole_files import LineFile
 
 ROOT = Path(__file__).parents[2]
 NUMBER = 100  # four chunks

@@ -21,7 +21,7 @@ from tests.evaluation.augmentation_experiment import (
     write_pairs,
 )
 from textsem.evaluation.augmentation_training import ArmTraining, _train, arm_new_rows, train_arms
-from textsem.evaluation.folder_lock import FolderLock
+from textsem.runs.folder_lock import FolderLock
 from textsem.text.labels import LABEL_NAMES
 from textsem.training import target as target_module
 from textsem.training.target import train_target

@@ -16,8 +16,8 @@ from textsem.evaluation.benchmark import FILE_NAMES, BenchmarkConfig, run_benchm
 from textsem.evaluation.benchmark_attack import STEPS
 from textsem.evaluation.benchmark_tables import benchmark_tables
 from textsem.evaluation.benchmark_update import gradient_bias, snli_like_ids, time_updates, zipf_frequencies
-from textsem.evaluation.timing import time_calls, use_threads
 from textsem.latent.learner import train_batch
+from textsem.runs.timing import time_calls, use_threads
 from textsem.targets.paper_mlp import PaperMLPConfig
 from textsem.text.batches import encode_sentences, sentence_lengths
 from textsem.text.tokenization import tokenize
@@ -122,7 +122,7 @@ def test_time_is_the_median_with_cases_in_turn(monkeypatch: pytest.MonkeyPatch) 
         clock[0] += next(lengths[name])
 
     clocks = SimpleNamespace(perf_counter=lambda: clock[0], process_time=lambda: clock[0] / 2)
-    monkeypatch.setattr("textsem.evaluation.timing.time", clocks)
+    monkeypatch.setattr("textsem.runs.timing.time", clocks)
     timed = time_calls({name: lambda name=name: spend(name) for name in lengths}, repeats=3)  # type: ignore[misc]
     assert order == ["a", "b"] * 4
     assert (timed["a"].wall, timed["a"].cpu, timed["b"].wall) == (2.0, 1.0, 4.0)

@@ -6,9 +6,9 @@ from torch import Tensor
 
 from textsem.evaluation.code_moves import CodeMove, code_moves, measure_move, share_outside_span
 from textsem.evaluation.codes import mean_noise_level
-from textsem.evaluation.two_samples import marginal_overlap
 from textsem.latent.gram_schmidt import orthonormal_rows, residual_outside_span
 from textsem.latent.moves import DIRECTIONS, CodeBatch, move_codes
+from textsem.runs.two_samples import marginal_overlap
 
 B, K, LATENT, M = 70, 5, 8, 3
 

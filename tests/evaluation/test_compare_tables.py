@@ -10,9 +10,9 @@ import pytest
 
 from textsem.evaluation.compare_tables import attack_row, draw_valid_curves, headline, to_markdown
 from textsem.evaluation.judges import Judgement
-from textsem.evaluation.metrics import wilson_interval
 from textsem.evaluation.validity import ValidityThresholds
 from textsem.outputs import AttackResult
+from textsem.runs.intervals import wilson_interval
 
 OPEN = AttackResult(0, "People rest.", "A man sleeps.", "neutral", "neutral", "failed", queries=100)
 FLIP = replace(

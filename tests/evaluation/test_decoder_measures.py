@@ -17,8 +17,8 @@ from textsem.evaluation.decoder_measures import (
     reconstructed_words,
     time_decoders,
 )
-from textsem.evaluation.timing import Timing
 from textsem.model import TextAdversary
+from textsem.runs.timing import Timing
 from textsem.text.tokenization import tokenize
 
 OF_ONE_LENGTH = ["A man sleeps.", "The dog runs outside"]

@@ -12,14 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from textsem.evaluation.metrics import (
-    ks_statistic,
-    success_by_distance,
-    success_by_queries,
-    summarise,
-    wilson_interval,
-)
+from textsem.evaluation.metrics import success_by_distance, success_by_queries, summarise
 from textsem.outputs import AttackResult
+from textsem.runs.intervals import ks_statistic, wilson_interval
 
 RIGHT = AttackResult(0, "p", "h", "neutral", "neutral", "failed", queries=100)
 SUCCESS = replace(

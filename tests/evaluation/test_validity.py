@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 
 from tests.evaluation.judged import FLIP, NEUTRAL, RIGHT, judged, ten_lines
-from textsem.evaluation.metrics import wilson_interval
 from textsem.evaluation.validity import ValidityThresholds, is_valid, summarise_validity
+from textsem.runs.intervals import wilson_interval
 
 MERGED = {"entailment": "entailment", "neutral": "not_entailment", "contradiction": "not_entailment"}
 

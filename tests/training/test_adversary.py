@@ -13,10 +13,10 @@ import torch
 
 from tests.training.toys import CONFIG, PAIRS, SENTENCES, SHAPE, build_attacker, build_run
 from textsem.latent.state import state_to_tensors
+from textsem.runs.checkpoint import TRAINING_STATE_FILE
 from textsem.training.adversary import AdversaryRun, train_adversary
 from textsem.training.adversary_data import batch_rows
 from textsem.training.adversary_parts import build_adversary
-from textsem.training.checkpoint import TRAINING_STATE_FILE
 
 FIRST, SECOND = CONFIG.reconstruction_steps, CONFIG.reconstruction_steps + CONFIG.manifold_steps
 

@@ -8,8 +8,9 @@ from torch import Tensor
 
 from tests.builders import build_tiny_adversary
 from tests.training.toys import CONFIG, PAIRS, build_run, word_level
+from textsem.outputs import QueryCounts
 from textsem.protocols import Access
-from textsem.targets.metering import MeteredTarget, QueryCounts
+from textsem.targets.metering import MeteredTarget
 from textsem.training.adversary import AdversaryRun
 from textsem.training.adversary_config import AdversaryTrainingConfig
 from textsem.training.attacker import Attacker

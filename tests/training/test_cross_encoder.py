@@ -10,10 +10,10 @@ import pytest
 import torch
 
 from tests.targets.fakes import save_tiny_bert
+from textsem.runs.checkpoint import TRAINING_STATE_FILE
 from textsem.targets.hugging_face import HuggingFaceTarget
 from textsem.text.labels import LABEL_NAMES
 from textsem.training import cross_encoder
-from textsem.training.checkpoint import TRAINING_STATE_FILE
 from textsem.training.cross_encoder import CrossEncoderConfig, _Run, train_cross_encoder
 from textsem.training.labelled_pairs import JoinedPairs, accuracy
 from textsem.training.target_report import RunDescription

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from tests.training import arae_toys, launched
 from tests.training.test_cross_encoder import save_teachable_bert
 from tests.training.toys import CONFIG, NETWORK, PAIRS, build_attacker, build_run
+from textsem.outputs import QueryCounts
 from textsem.processes import Processes
-from textsem.targets.metering import QueryCounts
 from textsem.training.adversary import train_adversary
 from textsem.training.cross_encoder import train_cross_encoder
 from textsem.training.meaning import MeaningConfig, distil_meaning

@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 import torch
 
+from textsem.runs.checkpoint import TRAINING_STATE_FILE
 from textsem.targets.attention import AttentionConfig
 from textsem.targets.loading import build_word_level_target, load_target
 from textsem.targets.paper_mlp import PaperMLPConfig
 from textsem.targets.word_level import WordLevelTarget
 from textsem.text.vocabulary import UNKNOWN_ID
-from textsem.training.checkpoint import TRAINING_STATE_FILE
 from textsem.training.encoded_pairs import EncodedPairs
 from textsem.training.labelled_pairs import accuracy, build_vocabulary
 from textsem.training.target import TargetTrainingConfig, start_from_co_occurrence, train_target

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from textsem.commands.endings import end
 from textsem.commands.parsing import add_label_order, command_parser, shown_command
 from textsem.commands.preconditions import check_device, check_output
+from textsem.runs.endings import end
 from textsem.text.substitutes import SUBSTITUTES
 
 __all__ = ["main", "parse_options"]

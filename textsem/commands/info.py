@@ -6,8 +6,8 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from textsem.commands.endings import end
 from textsem.commands.parsing import command_parser
+from textsem.runs.endings import end
 
 __all__ = ["main"]
 

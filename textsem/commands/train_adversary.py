@@ -6,9 +6,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from textsem.commands.endings import TRAINING_KEPT, end
 from textsem.commands.parsing import add_label_order, command_parser, shown_command
 from textsem.commands.preconditions import check_device, check_output
+from textsem.runs.endings import TRAINING_KEPT, end
 
 __all__ = ["main", "parse_arguments"]
 

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from textsem.commands.endings import end
 from textsem.commands.parsing import command_parser, shown_command
 from textsem.commands.preconditions import check_output
+from textsem.runs.endings import end
 
 __all__ = ["main", "parse_arguments"]
 

@@ -6,9 +6,9 @@ from typing import Any
 
 from textsem.evaluation.augmentation_batches import ORIGINAL, ORIGINAL_HYPOTHESIS
 from textsem.evaluation.augmentation_summary import AugmentationSummary
-from textsem.evaluation.formats import number, percent
+from textsem.runs.card import card_end
+from textsem.runs.formats import number, percent
 from textsem.training.adversary_report import file_name
-from textsem.training.card import card_end
 
 __all__ = ["CardFacts", "data_card"]
 

@@ -15,7 +15,7 @@ from textsem.attacks.new_rows import NewRow
 from textsem.data.pairs import PairChunk
 from textsem.evaluation.augmentation_batches import ORIGIN, ORIGINAL, ORIGINAL_HYPOTHESIS
 from textsem.evaluation.augmentation_config import AugmentationConfig
-from textsem.evaluation.result_lines import to_json_bytes
+from textsem.runs.whole_files import to_json_bytes
 
 __all__ = ["AugmentedChunk", "AugmentedPair", "RowMaker", "augment_chunk", "chunk_line", "read_chunks"]
 

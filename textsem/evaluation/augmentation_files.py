@@ -13,8 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from textsem.evaluation.augmentation_batches import ORIGIN, ORIGINAL_HYPOTHESIS
-from textsem.evaluation.result_lines import to_json_bytes
-from textsem.evaluation.whole_files import told_where
+from textsem.runs.whole_files import to_json_bytes, told_where
 from textsem.text.labels import LABEL_NAMES, TWO_CLASS_NAMES
 
 if TYPE_CHECKING:

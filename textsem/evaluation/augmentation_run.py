@@ -17,10 +17,10 @@ from textsem.evaluation.augmentation_files import OutputFormat, remove_outputs, 
 from textsem.evaluation.augmentation_progress import AugmentationProgress
 from textsem.evaluation.augmentation_summary import AugmentationSummary, summarise_chunks
 from textsem.evaluation.augmentation_workers import augmented_chunks
-from textsem.evaluation.folder_lock import FolderLock
-from textsem.evaluation.run_facts import package_versions
-from textsem.evaluation.whole_files import LineFile, check_writable, cut_torn_line, write_json, write_whole
 from textsem.processes import Processes
+from textsem.runs.folder_lock import FolderLock
+from textsem.runs.versions import package_versions
+from textsem.runs.whole_files import LineFile, check_writable, cut_torn_line, write_json, write_whole
 
 __all__ = ["CARD_NAME", "CHUNKS_NAME", "SETTINGS_NAME", "SUMMARY_NAME", "AugmentNliConfig", "augment_nli"]
 

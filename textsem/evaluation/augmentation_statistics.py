@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from textsem.evaluation.paired_rows import Floats, bootstrap_interval, sign_flip_p_value
-from textsem.evaluation.two_samples import holm
+from textsem.runs.two_samples import holm
 
 __all__ = [
     "ArmComparison",

@@ -16,9 +16,9 @@ from textsem.evaluation.augmentation_statistics import (
     set_groups,
 )
 from textsem.evaluation.augmentation_verdict import missing_parts, other_arms, our_arms, verdict
-from textsem.evaluation.formats import DASH, number, percent, points
-from textsem.evaluation.metrics import wilson_interval
-from textsem.evaluation.whole_files import write_whole
+from textsem.runs.formats import DASH, number, percent, points
+from textsem.runs.intervals import wilson_interval
+from textsem.runs.whole_files import write_whole
 
 __all__ = ["FIGURE_NAME", "MEASUREMENTS_NAME", "REPORT_NAME", "write_report"]
 

@@ -18,9 +18,9 @@ from typing import Any
 from textsem.data.nli import NliData, load_nli
 from textsem.evaluation.augmentation_arms import PLAIN, arm_rows, joined
 from textsem.evaluation.augmented_rows import AugmentedRow, read_new_rows
-from textsem.evaluation.folder_lock import FolderLock
 from textsem.evaluation.trained_targets import check_trained, network_and_training, seconds_of_training
-from textsem.evaluation.whole_files import write_json
+from textsem.runs.folder_lock import FolderLock
+from textsem.runs.whole_files import write_json
 
 __all__ = ["ArmTraining", "arm_new_rows", "train_arms"]
 
@@ -173,7 +173,7 @@ def _leave_with_parent() -> None:
 
 def _train(job: ArmTraining, folder: Path, controls: tuple[str, ...]) -> dict[str, Any]:
     """Train one model, unless it is there; runs in a process of its own."""
-    from textsem.training.checkpoint import TRAINING_STATE_FILE
+    from textsem.runs.checkpoint import TRAINING_STATE_FILE
     from textsem.training.target import train_target
 
     new = arm_new_rows(job, controls)

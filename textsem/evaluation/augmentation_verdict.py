@@ -12,7 +12,7 @@ from textsem.evaluation.augmentation_statistics import (
     compare_with_others,
     set_groups,
 )
-from textsem.evaluation.formats import percent, points
+from textsem.runs.formats import percent, points
 
 __all__ = [
     "CLEAN",

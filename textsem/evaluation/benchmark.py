@@ -18,8 +18,8 @@ from textsem.evaluation.benchmark_tables import benchmark_tables
 from textsem.evaluation.benchmark_update import gradient_bias, time_updates
 from textsem.evaluation.run import BUNDLED_MODEL
 from textsem.evaluation.run_config import AttackSnliConfig
-from textsem.evaluation.timing import import_seconds, use_threads
 from textsem.model import TextAdversary
+from textsem.runs.timing import import_seconds, use_threads
 from textsem.targets.loading import load_target
 from textsem.training.adversary_config import preset
 

@@ -17,10 +17,10 @@ from textsem.attacks.runner import CandidateAttack, run_attack
 from textsem.attacks.selection import CandidateLimits, select_candidates
 from textsem.constraints.fluency import FluencyConstraint
 from textsem.data.nli import NliData
-from textsem.evaluation.timing import TICK, time_calls, use_threads
 from textsem.model import TextAdversary
 from textsem.outputs import AttackResult
 from textsem.protocols import Constraint, Target
+from textsem.runs.timing import TICK, time_calls, use_threads
 from textsem.text.batches import encode_sentences
 from textsem.text.labels import LABEL_NAMES
 from textsem.text.tokenization import tokenize

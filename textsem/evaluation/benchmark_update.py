@@ -8,10 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from textsem.evaluation.timing import TICK, time_calls
 from textsem.latent.learner import Learner, train_batch
 from textsem.latent.posterior import sample_mixture
 from textsem.model import TextAdversary
+from textsem.runs.timing import TICK, time_calls
 from textsem.text.batches import encode_sentences
 from textsem.text.embeddings import random_embeddings
 from textsem.text.tokenization import tokenize

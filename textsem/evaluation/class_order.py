@@ -4,9 +4,9 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from textsem.evaluation.formats import percent
-from textsem.evaluation.metrics import wilson_interval
 from textsem.outputs import AttackResult
+from textsem.runs.formats import percent
+from textsem.runs.intervals import wilson_interval
 from textsem.text.labels import GOLD_NAMES, LABEL_NAMES, TWO_CLASS_NAMES, agree
 
 __all__ = ["suspect_label_order"]

@@ -7,8 +7,8 @@ from torch import Tensor
 
 from textsem.attacks.manifold import ManifoldConfig
 from textsem.evaluation.codes import mean_noise_level
-from textsem.evaluation.two_samples import marginal_overlap, mean_discrepancy
 from textsem.latent.moves import DIRECTIONS, CodeBatch, move_codes, unit
+from textsem.runs.two_samples import marginal_overlap, mean_discrepancy
 
 __all__ = ["CodeMove", "MoveFigures", "code_moves", "measure_move", "share_outside_span"]
 

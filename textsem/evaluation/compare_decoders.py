@@ -27,11 +27,11 @@ from textsem.evaluation.decoder_verdict import judge_claim
 from textsem.evaluation.filters import load_filters
 from textsem.evaluation.identity import identify_model, model_folder
 from textsem.evaluation.judging import Jury, JuryConfig, load_jury
-from textsem.evaluation.results import package_versions
 from textsem.evaluation.run import BUNDLED_MODEL
 from textsem.evaluation.run_config import AttackSnliConfig
 from textsem.model import TextAdversary
 from textsem.processes import Processes
+from textsem.runs.versions import package_versions
 from textsem.targets.loading import BUNDLED_FOLDER as BUNDLED_TARGET
 from textsem.targets.loading import load_target
 

@@ -7,10 +7,10 @@ from typing import Any
 
 from textsem.evaluation.comparison import compare_proportions
 from textsem.evaluation.judges import Judgement
-from textsem.evaluation.metrics import wilson_interval
 from textsem.evaluation.validity import ValidityThresholds
 from textsem.evaluation.validity_conditions import attacked_pairs, failed_conditions, is_flip
 from textsem.outputs import AttackResult
+from textsem.runs.intervals import wilson_interval
 
 __all__ = ["attack_row", "draw_valid_curves", "headline", "to_markdown"]
 

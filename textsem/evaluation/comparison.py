@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from textsem.evaluation.metrics import wilson_interval
+from textsem.runs.intervals import wilson_interval
 
 __all__ = ["PairedComparison", "ProportionComparison", "compare_paired", "compare_proportions"]
 

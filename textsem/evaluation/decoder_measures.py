@@ -11,8 +11,8 @@ from textsem.attacks.manifold import ManifoldConfig, ManifoldSource
 from textsem.evaluation.code_use import measure_code_use
 from textsem.evaluation.decoder_free_text import Words, sentence_features
 from textsem.evaluation.reconstruction import measure_reconstruction, measured_ids, sampled_codes
-from textsem.evaluation.timing import TICK, time_calls, use_threads
 from textsem.model import TextAdversary
+from textsem.runs.timing import TICK, time_calls, use_threads
 from textsem.text.tokenization import tokenize
 
 __all__ = ["bleu", "measure_decoder", "num_parameters", "reconstructed_words", "time_decoders"]

@@ -8,13 +8,13 @@ from typing import Any
 
 import torch
 
-from textsem.evaluation import formats
 from textsem.evaluation.decoder_runs import JudgedPairs, scoring_judge
 from textsem.evaluation.judges import Judgement
 from textsem.evaluation.judging import Jury
 from textsem.evaluation.validity_conditions import failed_conditions, is_flip, was_attacked
 from textsem.evaluation.word_differences import WordPiece, word_differences
 from textsem.outputs import AttackResult
+from textsem.runs import formats
 
 __all__ = ["NUM_EXAMPLES", "Example", "ModelExample", "choose_examples", "write_examples"]
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from textsem.evaluation.compare_tables import NEAR_BUDGET
 from textsem.evaluation.decoder_runs import OWN
-from textsem.evaluation.formats import DASH, number, percent
+from textsem.runs.formats import DASH, number, percent
 
 __all__ = ["to_markdown"]
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from math import inf
 from typing import Any
 
-from textsem.evaluation.formats import number, percent
+from textsem.runs.formats import number, percent
 
 __all__ = ["CLAIMED", "judge_claim"]
 

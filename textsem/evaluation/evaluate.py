@@ -13,11 +13,11 @@ from textsem.data.nli import load_nli
 from textsem.data.sentences import load_sentences
 from textsem.evaluation.evaluation_tables import write_evaluation
 from textsem.evaluation.reconstruction import measure_reconstruction, unseen_sentences
-from textsem.evaluation.results import package_versions
 from textsem.evaluation.run import BUNDLED_MODEL
 from textsem.evaluation.smoothness import Smoothness
 from textsem.evaluation.smoothness_sources import SOURCES, measure_sources, median_interval, short_sentences
 from textsem.model import TextAdversary
+from textsem.runs.versions import package_versions
 from textsem.text.ngram import TrigramLanguageModel
 from textsem.text.tokenization import tokenize
 from textsem.text.vocabulary import Vocabulary

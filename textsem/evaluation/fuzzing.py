@@ -16,8 +16,8 @@ from textsem.evaluation.hostile_rows import MARKUP, ORDINARY, UNLABELLED, Hostil
 from textsem.evaluation.metrics import summarise
 from textsem.evaluation.report import NUM_EXAMPLES, write_report
 from textsem.evaluation.results import RESULTS_NAME, SUMMARY_NAME, read_results
-from textsem.evaluation.whole_files import write_json
 from textsem.outputs import STATUSES, AttackResult
+from textsem.runs.whole_files import write_json
 
 __all__ = ["Check", "Fuzz", "FuzzConfig", "fuzz", "fuzz_table", "unescaped_markup"]
 

@@ -13,10 +13,10 @@ from textsem.evaluation.judging import Jury, JuryConfig, judge_lines, load_jury
 from textsem.evaluation.metrics import summarise
 from textsem.evaluation.reporting import controls_that_stand, read_object, stored_summary, whole_lines, write_files
 from textsem.evaluation.results import RESULTS_NAME, SUMMARY_NAME
-from textsem.evaluation.whole_files import write_json
 from textsem.model import TextAdversary
 from textsem.outputs import AttackResult
 from textsem.processes import Processes
+from textsem.runs.whole_files import write_json
 
 __all__ = ["JudgeResultsConfig", "judge_folders"]
 

@@ -17,9 +17,9 @@ import torch
 from torch import Tensor
 
 from textsem.evaluation.result_lines import DECIMALS
-from textsem.evaluation.whole_files import write_whole
 from textsem.outputs import AttackResult
 from textsem.protocols import Target
+from textsem.runs.whole_files import write_whole
 from textsem.text.ngram import TrigramLanguageModel
 from textsem.text.tokenization import tokenize
 

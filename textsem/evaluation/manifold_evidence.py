@@ -18,7 +18,7 @@ from textsem.evaluation.judges import JUDGEMENTS_NAME, read_judgements
 from textsem.evaluation.manifold_tables import write_manifold_evidence
 from textsem.evaluation.metrics import success_by_distance
 from textsem.evaluation.reporting import read_object
-from textsem.evaluation.results import RESULTS_NAME, SUMMARY_NAME, package_versions, read_results
+from textsem.evaluation.results import RESULTS_NAME, SUMMARY_NAME, read_results
 from textsem.evaluation.run import BUNDLED_MODEL
 from textsem.evaluation.smoothness_sources import code_batch
 from textsem.evaluation.validity_conditions import has_measures, is_valid, was_attacked
@@ -26,6 +26,7 @@ from textsem.latent.gram_schmidt import orthonormal_rows
 from textsem.model import TextAdversary
 from textsem.outputs import AttackResult
 from textsem.processes import Processes
+from textsem.runs.versions import package_versions
 from textsem.text.batches import encode_sentences
 from textsem.text.tokenization import tokenize
 

@@ -24,12 +24,12 @@ from textsem.evaluation.augmentation_measures import (
 )
 from textsem.evaluation.augmentation_training import ArmTraining, train_arms
 from textsem.evaluation.described_arms import check_judge, cost_of_rows, describe_arms
-from textsem.evaluation.folder_lock import FolderLock
 from textsem.evaluation.identity import BUNDLED_MODEL, identify_model
 from textsem.evaluation.measure_augmentation_config import MeasureAugmentationConfig
-from textsem.evaluation.run_facts import package_versions
-from textsem.evaluation.whole_files import check_writable, write_json
 from textsem.processes import Processes
+from textsem.runs.folder_lock import FolderLock
+from textsem.runs.versions import package_versions
+from textsem.runs.whole_files import check_writable, write_json
 from textsem.targets.loading import load_target
 
 __all__ = ["MEASUREMENTS_NAME", "measure_augmentation"]

@@ -10,15 +10,15 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from textsem.evaluation import figures, formats
 from textsem.evaluation.headline import compare_flips, headline
 from textsem.evaluation.judges import Judgement
-from textsem.evaluation.metrics import ks_statistic
 from textsem.evaluation.report_validity import validity_view
 from textsem.evaluation.validity_conditions import is_flip
-from textsem.evaluation.whole_files import write_whole
 from textsem.evaluation.word_differences import word_differences
 from textsem.outputs import AttackResult
+from textsem.runs import figures, formats
+from textsem.runs.intervals import ks_statistic
+from textsem.runs.whole_files import write_whole
 
 __all__ = ["headline", "write_report"]
 

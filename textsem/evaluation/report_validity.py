@@ -3,12 +3,12 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from textsem.evaluation import figures
 from textsem.evaluation.headline import compare_valid, scored
 from textsem.evaluation.judges import Judgement
 from textsem.evaluation.validity import ValidityThresholds
 from textsem.evaluation.validity_conditions import attacked_pairs, failed_conditions, is_flip
 from textsem.outputs import AttackResult
+from textsem.runs import figures
 
 __all__ = ["validity_view"]
 

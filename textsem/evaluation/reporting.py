@@ -18,9 +18,9 @@ from textsem.evaluation.metrics import summarise
 from textsem.evaluation.report import write_report
 from textsem.evaluation.results import PART_PATTERN, RESULTS_NAME, SETTINGS_NAME, SUMMARY_NAME, read_results
 from textsem.evaluation.validity import ValidityThresholds, summarise_validity
-from textsem.evaluation.whole_files import write_json
 from textsem.model import TextAdversary
 from textsem.outputs import AttackResult
+from textsem.runs.whole_files import write_json
 
 __all__ = [
     "REPORT_NAME",

@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any, NoReturn, overload
 
 from textsem.outputs import STATUSES, AttackResult
+from textsem.runs.whole_files import to_json_bytes
 
-__all__ = ["DECIMALS", "ResultLines", "from_line", "read_results", "to_json_bytes", "to_line"]
+__all__ = ["DECIMALS", "ResultLines", "from_line", "read_results", "to_line"]
 
 logger = logging.getLogger(__name__)
 
@@ -44,18 +45,6 @@ def to_line(result: AttackResult) -> bytes:
         lost = {"scores": None, "adversarial": None, "adversarial_prediction": None, "distance": None, "edits": None}
         result = replace(result, status="error", message=message, **lost)  # type: ignore[arg-type]
     return to_json_bytes({name: _plain(value) for name, value in result.to_dict().items()}) + b"\n"
-
-
-def to_json_bytes(content: Any, *, indent: int | None = None) -> bytes:
-    """Return JSON in UTF-8; with escapes where a lone surrogate stands, which UTF-8 cannot hold.
-
-    Raises:
-        ValueError: If a number is not finite.
-    """
-    try:
-        return json.dumps(content, ensure_ascii=False, allow_nan=False, indent=indent).encode("utf-8")
-    except UnicodeEncodeError:
-        return json.dumps(content, ensure_ascii=True, allow_nan=False, indent=indent).encode("ascii")
 
 
 def from_line(line: bytes, number: int, path: Path) -> AttackResult:

@@ -10,8 +10,8 @@ from itertools import groupby
 from pathlib import Path
 
 from textsem.evaluation.result_lines import from_line
-from textsem.evaluation.whole_files import told_where
 from textsem.outputs import AttackResult
+from textsem.runs.whole_files import told_where
 
 __all__ = ["PartLines", "merge_parts", "num_distinct"]
 

@@ -11,9 +11,9 @@ from types import TracebackType
 from typing import Any
 
 from textsem.evaluation.result_lines import DECIMALS, ResultLines, read_results, to_line
-from textsem.evaluation.run_facts import RunFacts, package_versions, write_summary
-from textsem.evaluation.whole_files import LineFile, check_writable, cut_torn_line, write_json
+from textsem.evaluation.run_facts import RunFacts, write_summary
 from textsem.outputs import AttackResult
+from textsem.runs.whole_files import LineFile, check_writable, cut_torn_line, write_json
 
 __all__ = [
     "DECIMALS",
@@ -26,7 +26,6 @@ __all__ = [
     "begin_run",
     "completed_prefix",
     "continue_run",
-    "package_versions",
     "read_results",
     "resume_run",
     "write_summary",

@@ -21,9 +21,9 @@ from textsem.evaluation.results import RESULTS_NAME, SUMMARY_NAME
 from textsem.evaluation.run_config import NOT_BINDING, AttackSnliConfig
 from textsem.evaluation.run_facts import RunFacts, write_summary
 from textsem.evaluation.run_lines import RunLines, open_run
-from textsem.evaluation.whole_files import check_writable
 from textsem.outputs import AttackResult
 from textsem.processes import Processes
+from textsem.runs.whole_files import check_writable
 
 __all__ = ["BUNDLED_MODEL", "FILE_NAMES", "attack_snli"]
 

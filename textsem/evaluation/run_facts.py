@@ -3,16 +3,13 @@
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from platform import python_version
 from typing import Any
 
-from textsem.evaluation.whole_files import write_json
+from textsem.runs.versions import package_versions
+from textsem.runs.whole_files import write_json
 
-__all__ = ["RunFacts", "package_versions", "write_summary"]
-
-PACKAGES = ("textsem", "torch", "numpy", "transformers", "datasets", "safetensors")
+__all__ = ["RunFacts", "write_summary"]
 
 
 @dataclass(frozen=True)
@@ -42,17 +39,6 @@ class RunFacts:
     num_processes: int = 1
     latent_noise: Mapping[str, float] | None = None
     notice: str | None = None
-
-
-def package_versions() -> dict[str, str]:
-    """Return the versions of Python and of the packages that a result may depend on, those that are installed."""
-    found = {"python": python_version()}
-    for name in PACKAGES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found
 
 
 def write_summary(path: str | Path, metrics: Mapping[str, Any], facts: RunFacts) -> dict[str, Any]:

@@ -15,13 +15,13 @@ from types import TracebackType
 from typing import Any
 
 from textsem.attacks.chunk import PairChunk
-from textsem.evaluation.folder_lock import FolderLock
 from textsem.evaluation.result_lines import ResultLines, read_results, to_line
 from textsem.evaluation.result_parts import PartLines, merge_parts, num_distinct
 from textsem.evaluation.results import PART_PATTERN, RESULTS_NAME, begin_run, continue_run
-from textsem.evaluation.whole_files import LineFile, check_writable, write_whole
 from textsem.outputs import AttackResult
 from textsem.processes import Processes
+from textsem.runs.folder_lock import FolderLock
+from textsem.runs.whole_files import LineFile, check_writable, write_whole
 
 __all__ = ["LONGEST_WAIT", "RunLines", "open_run", "patient_wait"]
 

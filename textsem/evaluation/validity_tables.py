@@ -8,7 +8,6 @@ from itertools import combinations
 from typing import Any
 
 from textsem.evaluation.judges import Judgement
-from textsem.evaluation.metrics import wilson_interval
 from textsem.evaluation.validity_conditions import (
     CONDITIONS,
     Condition,
@@ -18,6 +17,7 @@ from textsem.evaluation.validity_conditions import (
     was_attacked,
 )
 from textsem.outputs import AttackResult
+from textsem.runs.intervals import wilson_interval
 from textsem.text.labels import GOLD_NAMES, agree
 
 __all__ = [

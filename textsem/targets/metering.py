@@ -3,41 +3,19 @@
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
 from typing import Literal, Protocol, get_args, runtime_checkable
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from textsem.outputs import QueryCounts
 from textsem.protocols import Access, GradientTarget, Target
 from textsem.targets.answers import check_probabilities
 
-__all__ = ["MeteredTarget", "Phase", "QueryCounts", "RepeatingTarget"]
+__all__ = ["MeteredTarget", "Phase", "RepeatingTarget"]
 
 Phase = Literal["training", "attack"]
-
-
-@dataclass
-class QueryCounts:
-    """What one phase asked of the target.
-
-    Args:
-        rows_requested: Rows asked for by the caller.
-        rows_sent: Rows that were sent to the target: soft-word rows of gradient access, rows of calls that raised, and
-            what a `RepeatingTarget` sent again, included.
-        distinct_rows: Different pairs among the rows sent (each soft-word row counts as different).
-        cache_hits: Rows answered from memory, repeats within one call included.
-    """
-
-    rows_requested: int = 0
-    rows_sent: int = 0
-    distinct_rows: int = 0
-    cache_hits: int = 0
-
-    def to_dict(self) -> dict[str, int]:
-        """Return the counts by name."""
-        return asdict(self)
 
 
 @runtime_checkable

@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from textsem.training.card import card_end
-from textsem.training.checkpoint import write_text
+from textsem.runs.card import card_end
+from textsem.runs.checkpoint import write_text
 
 __all__ = ["file_name", "write_adversary_card", "write_adversary_curve"]
 

@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from textsem.arae import ARAE, ARAEConfig
 from textsem.processes import Processes
+from textsem.runs.checkpoint import load_training_state, save_training_state
 from textsem.text.embeddings import cooccurrence_embeddings, random_embeddings
 from textsem.text.tokenization import tokenize
 from textsem.text.vocabulary import Vocabulary
@@ -22,7 +23,6 @@ from textsem.training.adversary_data import batch_rows, digest, encode_fitting
 from textsem.training.arae_config import ARAETrainingConfig
 from textsem.training.arae_steps import ARAESteps
 from textsem.training.arae_watch import Watch, make_watch
-from textsem.training.checkpoint import load_training_state, save_training_state
 from textsem.training.parallel import check_batches, is_anywhere
 from textsem.training.target_report import write_metrics
 

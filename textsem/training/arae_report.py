@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from textsem.arae import ARAE
+from textsem.runs.card import card_end
+from textsem.runs.checkpoint import write_text
 from textsem.training.adversary_report import file_name
-from textsem.training.card import card_end
-from textsem.training.checkpoint import write_text
 
 __all__ = ["file_names", "write_arae_card", "write_arae_curve", "write_samples"]
 

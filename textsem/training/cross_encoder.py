@@ -16,10 +16,10 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from textsem.processes import Processes
+from textsem.runs.checkpoint import load_training_state, save_training_state
 from textsem.targets.hugging_face import HuggingFaceTarget
 from textsem.text.labels import LABEL_NAMES
 from textsem.text.pretrained import load_pretrained
-from textsem.training.checkpoint import load_training_state, save_training_state
 from textsem.training.labelled_pairs import LabelledPairs, accuracy, epoch_batches
 from textsem.training.parallel import add_up_gradients, own_random_numbers
 from textsem.training.target_report import RunDescription, write_card, write_metrics

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
+from textsem.runs.checkpoint import write_text
 from textsem.text.meaning import MEANING_FILE
-from textsem.training.checkpoint import write_text
 from textsem.training.meaning import SIMILARITY_LIMIT, DistilledMeaning, MeaningConfig
 
 __all__ = ["save_meaning"]

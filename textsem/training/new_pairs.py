@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from textsem.runs.checkpoint import write_text
 from textsem.targets.word_level import WordLevelTarget
 from textsem.text.labels import LABEL_NAMES
-from textsem.training.checkpoint import write_text
 
 __all__ = ["NewPairs", "RowRenewer", "new_pairs_file", "read_new_pairs", "remove_new_pairs", "write_new_pairs"]
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from textsem.training.card import card_end
-from textsem.training.checkpoint import write_text
+from textsem.runs.card import card_end
+from textsem.runs.checkpoint import write_text
 
 __all__ = ["RunDescription", "new_row_figures", "write_card", "write_curve", "write_metrics"]
 

@@ -11,8 +11,8 @@ import torch
 from tqdm import tqdm
 
 from textsem.processes import Processes
+from textsem.runs.checkpoint import load_training_state, save_training_state
 from textsem.targets.word_level import WordLevelTarget
-from textsem.training.checkpoint import load_training_state, save_training_state
 from textsem.training.encoded_pairs import EncodedPairs, encode_pairs
 from textsem.training.labelled_pairs import LabelledPairs, accuracy, epoch_batches
 from textsem.training.new_pairs import NewPairs, RowRenewer, read_new_pairs, remove_new_pairs, write_new_pairs

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from textsem.training.checkpoint import (
+from textsem.runs.checkpoint import (
     TRAINING_STATE_FILE,
     has_training_state,
     load_training_state,

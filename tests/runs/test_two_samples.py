@@ -5,8 +5,8 @@ import torch
 from scipy.stats import ks_2samp
 from torch import Tensor
 
-from textsem.evaluation.metrics import ks_statistic
-from textsem.evaluation.two_samples import holm, marginal_overlap, mean_discrepancy, squared_mmd
+from textsem.runs.intervals import ks_statistic
+from textsem.runs.two_samples import holm, marginal_overlap, mean_discrepancy, squared_mmd
 
 
 def normal(rows: int, dim: int, *, seed: int, shift: float = 0.0) -> Tensor:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from textsem.evaluation.whole_files import LineFile, check_writable, cut_torn_line, write_json, write_whole
+from textsem.runs.whole_files import LineFile, check_writable, cut_torn_line, write_json, write_whole
 
 LINES = b'{"index": 0}\n{"index": 1}\n'
 
@@ -77,7 +77,7 @@ def test_file_that_cannot_be_made_is_named(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("content", [b"", b"a\n", b"a\nbc", b"bc", b"a\n" * 9 + b"x" * 30])
 def test_torn_line_is_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes) -> None:
-    monkeypatch.setattr("textsem.evaluation.whole_files.BLOCK", 4)
+    monkeypatch.setattr("textsem.runs.whole_files.BLOCK", 4)
     (tmp_path / "r.jsonl").write_bytes(content)
     cut_torn_line(tmp_path / "r.jsonl")
     assert (tmp_path / "r.jsonl").read_bytes() == content[: content.rfind(b"\n") + 1]
@@ -112,6 +112,6 @@ def test_folder_that_cannot_be_written_to_is_named(tmp_path: Path, monkeypatch: 
     def refuse(**options: object) -> None:
         raise OSError(errno.EROFS, os.strerror(errno.EROFS))
 
-    monkeypatch.setattr("textsem.evaluation.whole_files.TemporaryFile", refuse)
+    monkeypatch.setattr("textsem.runs.whole_files.TemporaryFile", refuse)
     with pytest.raises(OSError, match=rf"got {tmp_path}: Read-only file system; name another output folder"):
         check_writable(tmp_path)

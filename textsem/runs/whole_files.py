@@ -4,14 +4,13 @@ A full disk or a folder that may not be written to raises an OSError whose messa
 """
 
 import errno
+import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any
-
-from textsem.evaluation.result_lines import to_json_bytes
 
 __all__ = ["LineFile", "check_writable", "cut_torn_line", "told_where", "write_json", "write_whole"]
 
@@ -84,6 +83,18 @@ def cut_torn_line(path: Path) -> None:
         if end < size:
             file.truncate(end)
             os.fsync(file.fileno())
+
+
+def to_json_bytes(content: Any, *, indent: int | None = None) -> bytes:
+    """Return JSON in UTF-8; with escapes where a lone surrogate stands, which UTF-8 cannot hold.
+
+    Raises:
+        ValueError: If a number is not finite.
+    """
+    try:
+        return json.dumps(content, ensure_ascii=False, allow_nan=False, indent=indent).encode("utf-8")
+    except UnicodeEncodeError:
+        return json.dumps(content, ensure_ascii=True, allow_nan=False, indent=indent).encode("ascii")
 
 
 def write_whole(path: Path, content: bytes) -> None:

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from safetensors import SafetensorError
 
-from textsem.commands.endings import FAILED, INTERRUPTED, NOBODY_READS, end, explain
 from textsem.protocols import TargetError
+from textsem.runs.endings import FAILED, INTERRUPTED, NOBODY_READS, end, explain
 
 ROOT = Path(__file__).parents[2]
 FULL = OSError(errno.ENOSPC, "No space left on device")
@@ -97,7 +97,7 @@ def test_ctrl_c_tells_what_is_kept(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def run_in_process(work: str) -> "subprocess.Popen[str]":
-    code = f"import os, sys, time\nfrom textsem.commands.endings import end\n{work}\nsys.exit(end(work, kept='kept'))"
+    code = f"import os, sys, time\nfrom textsem.runs.endings import end\n{work}\nsys.exit(end(work, kept='kept'))"
     return subprocess.Popen(
         [sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
@@ -116,7 +116,7 @@ def test_signals_end_a_process_with_one_line(number: signal.Signals) -> None:
 @pytest.mark.parametrize("unbuffered", [{}, {"PYTHONUNBUFFERED": "1"}])
 def test_closed_pipe_ends_without_a_word(unbuffered: dict[str, str]) -> None:
     work = "def work():\n    sys.stdin.readline()\n    print('x' * 100)\n    return 0"
-    code = f"import sys\nfrom textsem.commands.endings import end\n{work}\nsys.exit(end(work))"
+    code = f"import sys\nfrom textsem.runs.endings import end\n{work}\nsys.exit(end(work))"
     reading, writing = os.pipe()
     options: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": writing, "stderr": subprocess.PIPE, "text": True}
     # With a buffer nothing is written before the end, and the pipe is found closed only there.

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from textsem.evaluation.folder_lock import FolderLock
+from textsem.runs.folder_lock import FolderLock
 
 fcntl = pytest.importorskip("fcntl")
 
@@ -23,7 +23,7 @@ def test_second_run_is_refused_until_the_first_is_released(tmp_path: Path) -> No
 
 
 def test_process_that_ends_lets_the_folder_go(tmp_path: Path) -> None:
-    program = f"from pathlib import Path; from textsem.evaluation.folder_lock import FolderLock; import os, sys; \
+    program = f"from pathlib import Path; from textsem.runs.folder_lock import FolderLock; import os, sys; \
 lock = FolderLock(Path({str(tmp_path)!r})); print('kept', flush=True); sys.stdin.read()"
     process = subprocess.Popen(
         [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True

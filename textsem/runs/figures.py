@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from textsem.evaluation.metrics import ks_statistic, wilson_interval
+from textsem.runs.intervals import ks_statistic, wilson_interval
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

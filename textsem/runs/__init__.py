@@ -1,0 +1,1 @@
+"""What runs of text and images share: files, locks, endings, cards, statistics and their figures."""
