@@ -18,6 +18,8 @@ def layers(device: str | None = None) -> nn.Sequential:
         nn.ConvTranspose1d(6, 16, 4, bias=False, device=device),
         nn.LayerNorm(4, device=device),
         nn.LSTM(4, 8, device=device),
+        nn.Conv2d(4, 300, 3, device=device),
+        nn.ConvTranspose2d(6, 16, 2, bias=False, device=device),
     )
 
 
@@ -48,7 +50,13 @@ def test_weights_are_uniform_within_one_over_the_root_of_the_fan_in() -> None:
     module = materialise(layers("meta"))
     draw_layers(module, torch.Generator().manual_seed(0))
     # Numbers behind the first axis of a weight: what an output reads, and torch's count for a transposed convolution.
-    for layer, fan_in in ((module[0], 25), (module[2], 4 * 9), (module[3], 16 * 4)):
+    for layer, fan_in in (
+        (module[0], 25),
+        (module[2], 4 * 9),
+        (module[3], 16 * 4),
+        (module[6], 4 * 9),
+        (module[7], 16 * 4),
+    ):
         bound = 1 / math.sqrt(fan_in)
         for weight in layer.parameters():
             assert weight.abs().max() <= bound

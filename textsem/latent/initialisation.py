@@ -43,7 +43,7 @@ def draw_layers(module: nn.Module, generator: torch.Generator) -> None:
                 nn.init.uniform_(
                     weight, -1 / math.sqrt(layer.hidden_size), 1 / math.sqrt(layer.hidden_size), generator=generator
                 )
-        elif isinstance(layer, nn.Linear | nn.Conv1d | nn.ConvTranspose1d):
+        elif isinstance(layer, nn.Linear | nn.Conv1d | nn.Conv2d | nn.ConvTranspose1d | nn.ConvTranspose2d):
             bound = 1 / math.sqrt(layer.weight[0].numel())
             nn.init.uniform_(layer.weight, -bound, bound, generator=generator)
             if layer.bias is not None:

@@ -1,0 +1,249 @@
+"""ImageAdversary: the one object of images that is trained, saved, loaded and shared."""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from images_ext.networks.decoder import ImageDecoder, ImageDecoderConfig
+from images_ext.networks.extractor import Extractor, ExtractorConfig
+from textsem.latent.initialisation import draw_layers, materialise
+from textsem.latent.particles import ParticleConfig, ParticleMLP
+from textsem.latent.recognition import RecognitionConfig, RecognitionNetwork
+
+__all__ = ["ADVERSARY_FORMAT", "ImageAdversary", "ImageAdversaryConfig"]
+
+ADVERSARY_FORMAT = "images-ext-adversary-1"
+CONFIG_NAME, WEIGHTS_NAME = "config.json", "model.safetensors"
+_PARTS: dict[str, type] = {
+    "extractor": ExtractorConfig,
+    "decoder": ImageDecoderConfig,
+    "particle": ParticleConfig,
+    "particle_adv": ParticleConfig,
+}
+
+
+@dataclass(frozen=True)
+class ImageAdversaryConfig:
+    """Everything that shapes an ``ImageAdversary``.
+
+    Args:
+        num_classes: Of the data.
+        extractor: Shape of the feature extractor.
+        particle: MLP of E: features to code.
+        particle_adv: MLP of E': features (reading 12, the default for images) or clean code to perturbed code.
+        decoder: Shape of the decoder.
+        num_particles: M, how many particles a run draws unless told otherwise.
+        noise_dim: Size of xi.
+        recognition_hidden: Hidden layers of f_eta and f_eta'.
+        spread: Standard deviation of E's weights over particles at the start.
+        spread_adv: The same for E'.
+        bank_size: Training images whose features are kept, so that at attack time U comes from a frozen bank of
+            training codes and never from the other inputs of a batch (reading 13).
+        perturbation_input: E' reads the ``features`` or the clean ``code`` (reading 12).
+        perturbation_condition: ``label``: E' is told y, which Sec. 2 gives the attacker, by a learned shift of its
+            input for each class; ``none``: it is not, as in Fig. 1.
+
+    Raises:
+        ValueError: If the parts do not fit together.
+    """
+
+    num_classes: int
+    extractor: ExtractorConfig
+    particle: ParticleConfig
+    particle_adv: ParticleConfig
+    decoder: ImageDecoderConfig
+    num_particles: int = 5
+    noise_dim: int = 50
+    recognition_hidden: tuple[int, ...] = (60, 70)
+    spread: float = 0.02
+    spread_adv: float = 0.02
+    bank_size: int = 8192
+    perturbation_input: Literal["features", "code"] = "features"
+    perturbation_condition: Literal["none", "label"] = "label"
+
+    def __post_init__(self) -> None:
+        """Check that the parts fit together."""
+        if self.perturbation_input not in ("features", "code"):
+            raise ValueError(f"expected perturbation_input features or code, got {self.perturbation_input!r}")
+        if self.perturbation_condition not in ("none", "label"):
+            raise ValueError(f"expected perturbation_condition none or label, got {self.perturbation_condition!r}")
+        code, width = self.particle.out_dim, self.extractor.feature_dim
+        for name, value, expected in (
+            ("decoder.image_shape", self.decoder.image_shape, self.extractor.image_shape),
+            ("particle.in_dim", self.particle.in_dim, width),
+            ("particle_adv.in_dim", self.particle_adv.in_dim, code if self.perturbation_input == "code" else width),
+            ("particle_adv.out_dim", self.particle_adv.out_dim, code),
+            ("decoder.latent_dim", self.decoder.latent_dim, code),
+        ):
+            if value != expected:
+                raise ValueError(f"expected {name} of {expected}, as the other parts say, got {value}")
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """Channels, height and width."""
+        return self.extractor.image_shape
+
+    @property
+    def latent_dim(self) -> int:
+        """Width of a code."""
+        return self.particle.out_dim
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> "ImageAdversaryConfig":
+        """Rebuild a config from JSON types.
+
+        Raises:
+            ValueError: If a key is missing or unknown, or a part does not fit.
+        """
+        try:
+            parts = {name: kind(**_tuples(values[name])) for name, kind in _PARTS.items()}
+            return cls(**_tuples({name: value for name, value in values.items() if name not in _PARTS}), **parts)
+        except (AttributeError, KeyError, TypeError) as error:
+            raise ValueError(f"expected the keys and types of ImageAdversaryConfig, got others: {error}") from None
+
+
+def _tuples(values: dict[str, Any]) -> dict[str, Any]:
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
+
+
+class ImageAdversary(nn.Module):
+    """Feature extractor, recognition networks f_eta and f_eta', decoder, and a bank of training features.
+
+    Fig. 1: x -> features -> Theta ~ f_eta -> z, Theta' ~ f_eta' -> z' -> p_phi -> x'.
+
+    The constructor draws nothing: weights are zero until ``initialise`` or ``from_pretrained`` fills them.
+
+    Args:
+        config: Shapes.
+    """
+
+    bank_features: Tensor
+    bank_labels: Tensor
+
+    def __init__(self, config: ImageAdversaryConfig) -> None:
+        super().__init__()
+        self.config = config
+        with torch.device("meta"):
+            extractor, decoder = Extractor(config.extractor), ImageDecoder(config.decoder)
+        self.extractor, self.decoder = materialise(extractor), materialise(decoder)
+        self.particle_mlp = ParticleMLP(config.particle)
+        self.particle_mlp_adv = ParticleMLP(config.particle_adv)
+        self.recognition = self._recognition(self.particle_mlp, config.spread)
+        self.recognition_adv = self._recognition(self.particle_mlp_adv, config.spread_adv)
+        if config.perturbation_condition == "label":
+            self.label_shift = nn.Parameter(torch.zeros(config.num_classes, config.particle_adv.in_dim))
+        self.register_buffer("bank_features", torch.zeros(config.bank_size, config.extractor.feature_dim))
+        self.register_buffer("bank_labels", torch.zeros(config.bank_size, dtype=torch.int64))
+
+    def _recognition(self, mlp: ParticleMLP, spread: float) -> RecognitionNetwork:
+        config = self.config
+        return RecognitionNetwork(
+            RecognitionConfig(mlp.num_parameters, config.noise_dim, config.recognition_hidden, spread)
+        )
+
+    def initialise(self, generator: torch.Generator) -> "ImageAdversary":
+        """Draw the start of all networks; return self."""
+        for part in (self.extractor, self.decoder):
+            draw_layers(part, generator)
+        self.recognition.initialise(self.particle_mlp.initial(generator), generator)
+        self.recognition_adv.initialise(self.particle_mlp_adv.initial(generator), generator)
+        return self
+
+    def draw_particles(self, num_particles: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Draw xi once and return Theta [particles, parameters] and Theta' [particles, parameters']."""
+        xi = self.recognition.sample_noise(num_particles, generator)
+        return self.recognition(xi), self.recognition_adv(xi)
+
+    def features(self, pixels: Tensor) -> Tensor:
+        """Return features [batch, feature] of ``pixels`` [batch, channels, height, width] in [0, 1]."""
+        features: Tensor = self.extractor(pixels)
+        return features
+
+    def codes(self, features: Tensor, theta: Tensor) -> Tensor:
+        """Return Z [particles, batch, latent] of ``features`` [batch, feature] (E)."""
+        return self.particle_mlp(theta, features)
+
+    def perturb(self, codes: Tensor, features: Tensor, theta_adv: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Return Z' [particles, batch, latent]: E' on features or on clean codes (reading 12).
+
+        Args:
+            codes: Z, [particles, batch, latent].
+            features: [batch, feature].
+            theta_adv: Theta', [particles, parameters].
+            labels: y, [batch]; not read unless E' is conditioned on it.
+        """
+        inputs = codes if self.config.perturbation_input == "code" else features
+        return self.particle_mlp_adv(theta_adv, self.condition(inputs, labels))
+
+    def condition(self, inputs: Tensor, labels: Tensor | None) -> Tensor:
+        """Tell E' the class: its input [..., batch, in] shifted by that of each label [batch].
+
+        Raises:
+            ValueError: If E' is conditioned on labels and there are none.
+        """
+        if self.config.perturbation_condition == "none":
+            return inputs
+        if labels is None:
+            raise ValueError("expected labels for an adversary whose E' is conditioned on them, got None")
+        return inputs + self.label_shift[labels]
+
+    def decode(self, codes: Tensor) -> Tensor:
+        """Return pixels [..., channels, height, width] in [0, 1] of ``codes`` [..., latent]."""
+        pixels: Tensor = self.decoder(codes.reshape(-1, codes.shape[-1]))
+        return pixels.reshape(*codes.shape[:-1], *pixels.shape[1:])
+
+    def save_pretrained(self, folder: str | Path, *, dtype: torch.dtype = torch.float16) -> None:
+        """Write ``config.json`` and ``model.safetensors``; numbers as ``dtype``, which halves what is shipped."""
+        path = Path(folder)
+        path.mkdir(parents=True, exist_ok=True)
+        content = {"format": ADVERSARY_FORMAT, "adversary": asdict(self.config)}
+        (path / CONFIG_NAME).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+        tensors = {
+            name: (value.to(dtype) if value.is_floating_point() else value).contiguous()
+            for name, value in self.state_dict().items()
+        }
+        save_file(tensors, path / WEIGHTS_NAME, metadata={"format": "pt"})
+
+    @classmethod
+    def from_pretrained(cls, folder: str | Path) -> "ImageAdversary":
+        """Read what ``save_pretrained`` wrote, strictly, as float32, in evaluation mode.
+
+        Raises:
+            ValueError: If a file is missing, or does not fit the other.
+        """
+        path = Path(folder)
+        model = cls(_read_config(path))
+        try:
+            tensors = load_file(path / WEIGHTS_NAME)
+            floats = {name: value.float() if value.is_floating_point() else value for name, value in tensors.items()}
+            model.load_state_dict(floats, strict=True)
+        except (SafetensorError, RuntimeError) as error:
+            reason = " ".join(str(error).split())
+            raise ValueError(f"expected the weights of this config in {path / WEIGHTS_NAME}: {reason}") from None
+        return model.eval()
+
+
+def _read_config(folder: Path) -> ImageAdversaryConfig:
+    for name in (CONFIG_NAME, WEIGHTS_NAME):
+        if not (folder / name).is_file():
+            raise ValueError(f"expected the folder of an adversary of images with {name}, found none in {folder}")
+    path = folder / CONFIG_NAME
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"expected JSON in {path}: {error}") from None
+    if not isinstance(values, dict) or values.get("format") != ADVERSARY_FORMAT:
+        found = values.get("format") if isinstance(values, dict) else type(values).__name__
+        raise ValueError(f"expected a config.json of format {ADVERSARY_FORMAT} in {folder}, got {found!r}")
+    if set(values) != {"format", "adversary"} or not isinstance(values["adversary"], dict):
+        raise ValueError(f"expected keys format and adversary in {path}, got {sorted(values)}")
+    try:
+        return ImageAdversaryConfig.from_dict(values["adversary"])
+    except ValueError as error:
+        raise ValueError(f"{error} (in {path})") from None

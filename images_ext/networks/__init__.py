@@ -1,0 +1,1 @@
+"""Feature extractors and transpose CNN decoders of images."""
