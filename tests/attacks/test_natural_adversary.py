@@ -15,7 +15,7 @@ from textsem.attacks.code_spaces import CodeSpace
 from textsem.attacks.natural_adversary import NaturalAdversary, NaturalAdversaryConfig
 from textsem.attacks.runner import RunStatistics, run_attack
 from textsem.attacks.selection import plain_form
-from textsem.attacks.shells import HybridShrinkingSearch, IterativeStochasticSearch, Shell, Shells, ShellSearch
+from textsem.latent.shells import HybridShrinkingSearch, IterativeStochasticSearch, Shell, Shells, ShellSearch
 from textsem.outputs import AttackResult
 from textsem.protocols import CandidateRows, Constraint, Target
 from textsem.text.labels import GOLD_NAMES, NOT_ENTAILMENT, TWO_CLASS_NAMES, agree

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from textsem.attacks.candidates import Candidate
 from textsem.attacks.code_spaces import GeneratorCodeSpace
 from textsem.attacks.natural_adversary import NaturalAdversary, NaturalAdversaryConfig
-from textsem.attacks.shells import IterativeStochasticSearch
+from textsem.latent.shells import IterativeStochasticSearch
 from textsem.outputs import AttackResult
 from textsem.training.inverter import Inverter, InverterConfig, InverterTrainingConfig, inverter_loss, train_inverter
 

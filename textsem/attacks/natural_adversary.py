@@ -16,7 +16,7 @@ from textsem.attacks.candidates import Candidate, pair_seed
 from textsem.attacks.code_spaces import CodeSpace
 from textsem.attacks.search import predict_checked
 from textsem.attacks.selection import plain_form
-from textsem.attacks.shells import Shell, Shells, ShellSearch, draw_in_shell
+from textsem.latent.shells import Shell, Shells, ShellSearch, draw_in_shell
 from textsem.outputs import AttackResult
 from textsem.protocols import CandidateRows, Constraint, Target
 from textsem.text.labels import GOLD_NAMES, agreeing_classes

@@ -11,7 +11,6 @@ from textsem.attacks.arae_space import noise_space
 from textsem.attacks.code_spaces import AdversaryCodeSpace, AdversaryCodeSpaceConfig, CodeSpace
 from textsem.attacks.natural_adversary import NaturalAdversary, NaturalAdversaryConfig
 from textsem.attacks.runner import PairAttack, ResultSink, run_attack
-from textsem.attacks.shells import HybridShrinkingSearch, IterativeStochasticSearch, ShellSearch
 from textsem.constraints.sentence_encoder import SentenceEncoder
 from textsem.data.nli import NliData
 from textsem.evaluation.metrics import summarise
@@ -29,6 +28,7 @@ from textsem.evaluation.results import (
 )
 from textsem.evaluation.run import attack_snli
 from textsem.evaluation.run_config import AttackSnliConfig
+from textsem.latent.shells import HybridShrinkingSearch, IterativeStochasticSearch, ShellSearch
 from textsem.model import TextAdversary
 from textsem.protocols import Constraint, Target
 from textsem.targets.metering import MeteredTarget

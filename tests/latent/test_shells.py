@@ -3,7 +3,7 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from textsem.attacks.shells import (
+from textsem.latent.shells import (
     HybridShrinkingSearch,
     IterativeStochasticSearch,
     Shell,
