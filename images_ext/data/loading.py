@@ -1,11 +1,13 @@
 """Images by the name of their data set: where they lie, and which reader reads them."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
 from images_ext.data.images import ImageSet
 from images_ext.data.mnist import load_mnist
+from images_ext.data.svhn import load_svhn
 
 __all__ = ["DATA_VARIABLE", "DataName", "DataUnavailableError", "Split", "load_images"]
 
@@ -13,6 +15,9 @@ DataName = Literal["mnist", "svhn", "celeba", "drawn-digits"]
 Split = Literal["train", "test", "dev"]
 
 DATA_VARIABLE = "IMAGES_EXT_DATA"
+
+
+_READERS: dict[str, Callable[..., ImageSet]] = {"mnist": load_mnist, "svhn": load_svhn}
 
 
 class DataUnavailableError(ValueError):
@@ -35,9 +40,9 @@ def load_images(name: DataName, location: str | Path | None, split: Split, *, li
     """
     if limit is not None and limit < 1:
         raise ValueError(f"expected a limit of at least 1 image, got {limit}")
-    if name != "mnist":
-        raise ValueError(f"expected data mnist, got {name!r}")
-    images = load_mnist(_located(name, location), split)  # type: ignore[arg-type]
+    if name not in _READERS:
+        raise ValueError(f"expected data {' or '.join(_READERS)}, got {name!r}")
+    images = _READERS[name](_located(name, location), split)
     return images if limit is None else images.select(slice(0, limit))
 
 
