@@ -5,11 +5,11 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from textsem.evaluation.comparison import compare_proportions
 from textsem.evaluation.judges import Judgement
 from textsem.evaluation.validity import ValidityThresholds
 from textsem.evaluation.validity_conditions import attacked_pairs, failed_conditions, is_flip
 from textsem.outputs import AttackResult
+from textsem.runs.comparison import compare_proportions
 from textsem.runs.intervals import wilson_interval
 
 __all__ = ["attack_row", "draw_valid_curves", "headline", "to_markdown"]

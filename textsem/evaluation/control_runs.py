@@ -6,13 +6,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from textsem.evaluation.comparison import compare_paired
 from textsem.evaluation.judges import JUDGEMENTS_NAME, Judgement, read_judgements
 from textsem.evaluation.metrics import summarise
 from textsem.evaluation.results import RESULTS_NAME, SUMMARY_NAME, read_results
 from textsem.evaluation.validity import ValidityThresholds, is_valid, summarise_validity
 from textsem.evaluation.validity_conditions import attacked_pairs, is_flip, was_attacked
 from textsem.outputs import AttackResult
+from textsem.runs.comparison import compare_paired
 
 __all__ = ["read_controls"]
 

@@ -8,7 +8,6 @@ from typing import Any
 
 from textsem.evaluation.compare_runs import PeersPlace, Runner, Scene
 from textsem.evaluation.compare_tables import NEAR_BUDGET, attack_row
-from textsem.evaluation.comparison import compare_paired
 from textsem.evaluation.judges import Judgement
 from textsem.evaluation.judging import Jury, judgements_of
 from textsem.evaluation.results import RESULTS_NAME, read_results
@@ -16,6 +15,7 @@ from textsem.evaluation.smoothness_sources import median_interval
 from textsem.evaluation.validity_conditions import attacked_pairs, is_flip, is_valid
 from textsem.evaluation.validity_tables import proportion
 from textsem.outputs import AttackResult
+from textsem.runs.comparison import compare_paired
 
 __all__ = ["CONTROLS", "OWN", "JudgedPairs", "attack_figures", "compare_with", "run_attacks", "scoring_judge"]
 

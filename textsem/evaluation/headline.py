@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from textsem.evaluation.comparison import ProportionComparison, compare_proportions
+from textsem.runs.comparison import ProportionComparison, compare_proportions
 from textsem.runs.formats import interval, number, percent, rate_interval
 
 __all__ = ["compare_flips", "compare_valid", "headline", "scored"]

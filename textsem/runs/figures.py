@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["draw_distance_curve", "draw_marginals", "draw_query_curve"]
+__all__ = ["draw_distance_curve", "draw_marginals", "draw_query_curve", "to_svg"]
 
 INK = "#010203"  # drawn in this colour, replaced by currentColor in the file
 METHOD_COLOR, CONTROL_COLORS = "#2f7fd6", ("#d9822b", "#8a6fd1", "#3a9a6f", "#c2567f", "#8a8f98")
@@ -81,7 +81,7 @@ def draw_query_curve(
         if controls:
             figure.legend(loc="outside upper left", ncols=3, fontsize=8.5)
 
-    return _to_svg(draw, name=name, size=(4.9, 3.1))
+    return to_svg(draw, name=name, size=(4.9, 3.1))
 
 
 def draw_distance_curve(distances: Sequence[float], attacked: int, *, confidence: float) -> str:
@@ -107,7 +107,7 @@ def draw_distance_curve(distances: Sequence[float], attacked: int, *, confidence
         axes.set_xlim(0, eps[-1])
         axes.set_ylim(bottom=0)
 
-    return _to_svg(draw, name="distance", size=(4.9, 3.1))
+    return to_svg(draw, name="distance", size=(4.9, 3.1))
 
 
 def draw_marginals(clean: Floats, perturbed: Floats) -> str:
@@ -132,7 +132,7 @@ def draw_marginals(clean: Floats, perturbed: Floats) -> str:
         handles, labels = pooled.get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside upper left", ncols=2)
 
-    return _to_svg(draw, name="marginals", size=(9.2, 4.0))
+    return to_svg(draw, name="marginals", size=(9.2, 4.0))
 
 
 def _draw_densities(axes: "Axes", clean: Floats, perturbed: Floats, *, title: str) -> None:
@@ -153,8 +153,14 @@ def _draw_densities(axes: "Axes", clean: Floats, perturbed: Floats, *, title: st
     axes.set_ylim(bottom=0)
 
 
-def _to_svg(draw: Callable[["Figure"], None], *, name: str, size: tuple[float, float]) -> str:
-    """Draw on a figure of its own (no global state) and return an <svg> element whose ids begin with ``name``."""
+def to_svg(draw: Callable[["Figure"], None], *, name: str, size: tuple[float, float]) -> str:
+    """Draw on a figure of its own (no global state) and return an <svg> element.
+
+    Args:
+        draw: Is handed the empty figure; what it draws in ``INK`` takes the page's colour.
+        name: Begins the ids in the SVG, so that several figures can share a page.
+        size: Width and height in inches.
+    """
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
@@ -165,6 +171,5 @@ def _to_svg(draw: Callable[["Figure"], None], *, name: str, size: tuple[float, f
         figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
     svg = buffer.getvalue()
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg[svg.index("<svg") :], flags=re.DOTALL)
-    # Several figures share a page: ids must differ between them.
     svg = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{name}-", svg)
     return svg.replace(INK, "currentColor").strip()

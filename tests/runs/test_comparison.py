@@ -3,7 +3,7 @@
 import pytest
 from scipy import stats
 
-from textsem.evaluation.comparison import compare_paired, compare_proportions
+from textsem.runs.comparison import compare_paired, compare_proportions
 
 
 def test_newcombe_interval_has_its_published_value() -> None:
