@@ -13,9 +13,9 @@ from torch import Tensor
 from images_ext.evaluation.finished_run import FinishedRun, is_flip, was_attacked
 from images_ext.outputs import ImageAttackResult
 from images_ext.protocols import ImageTarget
-from textsem.runs.intervals import wilson_interval
+from textsem.runs.intervals import proportion
 
-__all__ = ["LabelJudgement", "is_joint", "joint_places", "judge_run", "keeps_label", "rate", "summarise_judgements"]
+__all__ = ["LabelJudgement", "is_joint", "joint_places", "judge_run", "keeps_label", "summarise_judgements"]
 
 HIGHEST = 255
 QUERY_BUDGETS = (1, 5, 20, 100)
@@ -101,16 +101,6 @@ def joint_places(results: Sequence[ImageAttackResult], judgements: Iterable[Labe
     return [result.index for result in results if is_joint(result, judged.get(result.index))]
 
 
-def rate(count: int, of: int, *, confidence: float = 0.95) -> dict[str, Any]:
-    """Return a share with its counts and Wilson's interval, as plain JSON types; the share is None of nothing."""
-    return {
-        "count": count,
-        "of": of,
-        "rate": count / of if of else None,
-        "interval": list(wilson_interval(count, of, confidence)),
-    }
-
-
 def summarise_judgements(
     results: Sequence[ImageAttackResult],
     judgements: Iterable[LabelJudgement],
@@ -142,7 +132,7 @@ def summarise_judgements(
     right = [(result, judgement) for result, judgement in successes if judgement.original == result.label]
 
     def share(count: int, of: int) -> dict[str, Any]:
-        return rate(count, of, confidence=confidence)
+        return proportion(count, of, confidence)
 
     def kept(pairs: Sequence[tuple[ImageAttackResult, LabelJudgement]]) -> dict[str, Any]:
         return share(sum(keeps_label(result, judgement) for result, judgement in pairs), len(pairs))

@@ -13,9 +13,9 @@ from textsem.evaluation.judging import Jury, judgements_of
 from textsem.evaluation.results import RESULTS_NAME, read_results
 from textsem.evaluation.smoothness_sources import median_interval
 from textsem.evaluation.validity_conditions import attacked_pairs, is_flip, is_valid
-from textsem.evaluation.validity_tables import proportion
 from textsem.outputs import AttackResult
 from textsem.runs.comparison import compare_paired
+from textsem.runs.intervals import proportion
 
 __all__ = ["CONTROLS", "OWN", "JudgedPairs", "attack_figures", "compare_with", "run_attacks", "scoring_judge"]
 

@@ -16,10 +16,10 @@ from textsem.evaluation.validity_tables import (
     count_failures,
     gather_pairs,
     judge_run,
-    proportion,
     table_over_thresholds,
 )
 from textsem.outputs import AttackResult
+from textsem.runs.intervals import proportion
 from textsem.text.labels import agree
 
 __all__ = ["ValidityThresholds", "is_valid", "summarise_validity"]

@@ -17,7 +17,6 @@ from textsem.evaluation.validity_conditions import (
     was_attacked,
 )
 from textsem.outputs import AttackResult
-from textsem.runs.intervals import wilson_interval
 from textsem.text.labels import GOLD_NAMES, agree
 
 __all__ = [
@@ -27,7 +26,6 @@ __all__ = [
     "count_failures",
     "gather_pairs",
     "judge_run",
-    "proportion",
     "table_over_thresholds",
 ]
 
@@ -135,12 +133,6 @@ def judge_run(name: str, pairs: JudgedPairs, thresholds: ValidityThresholds, *, 
     """Look at the flips through one judge; without measures none is called valid or not."""
     flips = pairs.flips if is_measured else []
     return JudgedRun(name, pairs, {r.index: failed_conditions(r, j, name, thresholds) for r, j in flips})
-
-
-def proportion(count: int, of: int, confidence: float) -> dict[str, Any]:
-    """Return a rate with what it is made of and Wilson's interval; the rate of nothing is None."""
-    interval = list(wilson_interval(count, of, confidence))
-    return {"count": count, "of": of, "rate": count / of if of else None, "interval": interval}
 
 
 def count_failures(run: JudgedRun) -> dict[str, dict[str, int]]:

@@ -2,11 +2,12 @@
 
 import math
 from statistics import NormalDist
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["ks_statistic", "wilson_interval"]
+__all__ = ["ks_statistic", "proportion", "wilson_interval"]
 
 
 def wilson_interval(successes: int, n: int, confidence: float = 0.95) -> tuple[float, float]:
@@ -41,6 +42,16 @@ def wilson_interval(successes: int, n: int, confidence: float = 0.95) -> tuple[f
     low, high = (centre - reach) / (1 + z**2 / n), (centre + reach) / (1 + z**2 / n)
     # At 0 and at n the bound is exact; rounding would leave 1e-18 there.
     return (0.0 if successes == 0 else low), (1.0 if successes == n else high)
+
+
+def proportion(count: int, of: int, confidence: float = 0.95) -> dict[str, Any]:
+    """Return a rate with what it is made of and Wilson's interval, as plain JSON types; the rate of nothing is None.
+
+    Raises:
+        ValueError: If a number is out of range.
+    """
+    interval = list(wilson_interval(count, of, confidence))
+    return {"count": count, "of": of, "rate": count / of if of else None, "interval": interval}
 
 
 def ks_statistic(a: npt.ArrayLike, b: npt.ArrayLike) -> float:
