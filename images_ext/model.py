@@ -155,6 +155,11 @@ class ImageAdversary(nn.Module):
         self.recognition_adv.initialise(self.particle_mlp_adv.initial(generator), generator)
         return self
 
+    def start_perturbation(self) -> None:
+        """Let E' begin where E is, z' = z, if both have one shape: GBSM and Eq. 6 then lead away from there."""
+        if self.config.particle_adv == self.config.particle:
+            self.recognition_adv.load_state_dict(self.recognition.state_dict())
+
     def draw_particles(self, num_particles: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Draw xi once and return Theta [particles, parameters] and Theta' [particles, parameters']."""
         xi = self.recognition.sample_noise(num_particles, generator)

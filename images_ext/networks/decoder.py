@@ -56,7 +56,7 @@ class ImageDecoderConfig:
 class ImageDecoder(nn.Module):
     """Spread a code over a small map, enlarge it by transposed convolutions, give each place its colour.
 
-    GELU between layers, a sigmoid at the end, so that pixels lie in [0, 1].  MNIST's decoder is not given in Table 10;
+    SiLU between layers (cheaper here than GELU), a sigmoid at the end, so that pixels lie in [0, 1].  MNIST's decoder is not given in Table 10;
     the maps of its 28 pixels are 4, 7, 14 and 28 wide.
 
     Args:
@@ -86,11 +86,11 @@ class ImageDecoder(nn.Module):
         """Return pixels in [0, 1], [batch, channels, height, width], of ``codes`` [batch, latent]."""
         hidden = codes
         for i, layer in enumerate(self.dense):
-            hidden = layer(nn.functional.gelu(hidden) if i else hidden)
+            hidden = layer(nn.functional.silu(hidden) if i else hidden)
         hidden = hidden.unflatten(-1, (self.config.start_channels, *self.config.sizes[0]))
         # Channels last, as in the extractor.
         hidden = hidden.contiguous(memory_format=torch.channels_last)
         for layer in self.layers:
-            hidden = layer(nn.functional.gelu(hidden))
-        pixels: Tensor = torch.sigmoid(self.out(nn.functional.gelu(hidden)))
+            hidden = layer(nn.functional.silu(hidden))
+        pixels: Tensor = torch.sigmoid(self.out(nn.functional.silu(hidden)))
         return pixels.contiguous()

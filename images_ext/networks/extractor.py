@@ -29,7 +29,7 @@ class ExtractorConfig:
 
 
 class Extractor(nn.Module):
-    """Read an image: convolutions of stride 2, all places flattened, dense layers; GELU between layers.
+    """Read an image: convolutions of stride 2, all places flattened, dense layers; SiLU between layers.
 
     Places are not pooled, since the image has to come back from the features.
 
@@ -67,8 +67,8 @@ class Extractor(nn.Module):
         # Channels last: torch's convolutions of few channels are faster so on a processor (see the benchmark).
         hidden = pixels.contiguous(memory_format=torch.channels_last)
         for convolution in self.convolutions:
-            hidden = nn.functional.gelu(convolution(hidden))
+            hidden = nn.functional.silu(convolution(hidden))
         features: Tensor = hidden.flatten(1)
         for i, layer in enumerate(self.dense):
-            features = layer(nn.functional.gelu(features) if i else features)
+            features = layer(nn.functional.silu(features) if i else features)
         return features

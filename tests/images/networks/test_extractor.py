@@ -13,7 +13,7 @@ def test_dense_layers_alone_are_the_plain_mlp() -> None:
     draw_layers(extractor, torch.Generator().manual_seed(0))
     pixels = torch.rand(2, 1, 4, 3, generator=torch.Generator().manual_seed(1))
     first, second = extractor.dense
-    expected = second(torch.nn.functional.gelu(first(pixels.reshape(2, 12))))
+    expected = second(torch.nn.functional.silu(first(pixels.reshape(2, 12))))
     torch.testing.assert_close(extractor(pixels), expected)
 
 

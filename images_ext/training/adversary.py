@@ -1,0 +1,262 @@
+"""Train an ImageAdversary: autoencoder first, then manifold and attack by Algorithm 2, in three stages of one loop."""
+
+import hashlib
+import json
+import logging
+import math
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from images_ext.data.images import ImageSet
+from images_ext.model import ImageAdversary
+from images_ext.training.adversary_config import AdversaryTrainingConfig
+from images_ext.training.attacker import Attacker
+from images_ext.training.image_problem import ImageBatch, ImageProblem
+from textsem.latent.learner import Learner, train_batch
+from textsem.latent.problem import Phase
+from textsem.latent.state import state_from_tensors, state_to_tensors
+from textsem.runs.checkpoint import load_training_state, save_training_state, write_text
+
+__all__ = ["ImageAdversaryRun", "batch_rows", "train_image_adversary"]
+
+_LOGGER = logging.getLogger(__name__)
+FINAL_RATE = 0.05  # share of the learning rate that the cosine ends on
+_PAIR_OF_SEEDS = 1_000_003  # prime above any number of epochs, so that no two (seed, epoch) share an order
+_BANK_BATCH = 256
+
+
+def batch_rows(num_rows: int, batch_size: int, *, step: int, seed: int) -> Tensor:
+    """Return the rows of a batch: epochs are permutations, a function of seed and step alone.
+
+    What is left over at the end of an epoch, less than a batch, waits for the next.
+    """
+    per_epoch = max(num_rows // batch_size, 1)
+    order = _permutation(num_rows, seed * _PAIR_OF_SEEDS + step // per_epoch)
+    start = (step % per_epoch) * batch_size
+    return order[start : start + batch_size]
+
+
+@lru_cache(maxsize=2)
+def _permutation(num_rows: int, seed: int) -> Tensor:
+    return torch.randperm(num_rows, generator=torch.Generator().manual_seed(seed))
+
+
+@dataclass
+class _Progress:
+    """Where a run stands."""
+
+    step: int = 0
+    seconds: float = 0.0
+    sums: dict[str, float] = field(default_factory=dict)  # of every loss since the last line of metrics
+    counts: dict[str, int] = field(default_factory=dict)  # batches that had it
+    metrics: list[dict[str, Any]] = field(default_factory=list)
+
+
+class ImageAdversaryRun:
+    """The loop, and all that a saved state holds.
+
+    Args:
+        model: Fresh from ``initialise`` or trained so far; changed in place.
+        images: Labelled, of one shape with the model's.
+        config: Settings.
+        folder: Where states and metrics are saved.
+        attacker: Target, surrogate and Eq. 6; None where the third stage has no steps.
+        identity: Plain types that must be the same again when the run is resumed, such as the target's name.
+
+    Raises:
+        ValueError: If images and model have other shapes or classes, or the third stage has nobody to attack.
+    """
+
+    def __init__(
+        self,
+        model: ImageAdversary,
+        images: ImageSet,
+        config: AdversaryTrainingConfig,
+        folder: Path,
+        *,
+        attacker: Attacker | None,
+        identity: Mapping[str, Any] | None = None,
+    ) -> None:
+        if config.adversarial_steps and attacker is None:
+            raise ValueError(f"expected an attacker for {config.adversarial_steps} adversarial_steps, got None")
+        if (images.shape, images.num_classes) != (model.config.image_shape, model.config.num_classes):
+            expected = f"{model.config.image_shape} and {model.config.num_classes} classes"
+            raise ValueError(f"expected images of shape {expected}, got {images.shape} and {images.num_classes}")
+        self.model, self.images, self.config, self.folder, self.attacker = model, images, config, folder, attacker
+        # Through JSON, since a saved state gives lists where a config has tuples.
+        settings = {"config": asdict(config), "model": asdict(model.config), **(identity or {})}
+        self.settings: dict[str, Any] = json.loads(json.dumps(settings))
+        self.settings["data"] = hashlib.sha256(images.images.numpy().tobytes()).hexdigest()[:16]
+        self.generator = torch.Generator().manual_seed(config.seed + 1)
+        parts = (model.particle_mlp, model.recognition, model.particle_mlp_adv, model.recognition_adv)
+        self.learner = Learner(config.learner, *parts)
+        self.problem = ImageProblem(
+            model,
+            None if attacker is None else attacker.term,
+            norm=config.norm,
+            reconstruction_norm=config.reconstruction_norm,
+        )
+        self.optimizer = self.learner.make_optimizer(self.problem.parameter_groups())
+        self.base_rates = [group["lr"] for group in self.optimizer.param_groups]
+        self.state = self.learner.initial_state(self.generator)
+        self.progress = _Progress()
+
+    @property
+    def num_steps(self) -> int:
+        """Batches of all three stages."""
+        config = self.config
+        return config.reconstruction_steps + config.manifold_steps + config.adversarial_steps
+
+    def phase(self, step: int) -> Phase:
+        """Return the stage that a batch belongs to."""
+        if step < self.config.reconstruction_steps:
+            return "reconstruction"
+        return "perturbed" if step < self.config.reconstruction_steps + self.config.manifold_steps else "adversarial"
+
+    def train(self, *, checkpoint_every: int, max_minutes: float | None = None) -> bool:
+        """Go on to the end (True), or until time is up (False)."""
+        progress, started = self.progress, time.monotonic() - self.progress.seconds
+        with tqdm(total=self.num_steps, initial=progress.step, desc="adversary", unit="batch", mininterval=5.0) as bar:
+            while progress.step < self.num_steps:
+                losses = self.step(progress.step)
+                progress.step += 1
+                progress.seconds = time.monotonic() - started
+                self._add(losses)
+                bar.update()
+                bar.set_postfix(
+                    phase=self.phase(progress.step - 1), loss=f"{losses['reconstruction']:.3f}", refresh=False
+                )
+                is_due = progress.step % checkpoint_every == 0 or progress.step == self.num_steps
+                if is_due:
+                    self._log()
+                is_late = max_minutes is not None and progress.seconds > 60 * max_minutes
+                if is_due or is_late:
+                    self.save()
+                if is_late:
+                    return False
+        return True
+
+    def step(self, step: int) -> dict[str, float]:
+        """Train on one batch; T inner updates in the later stages, one in the first."""
+        phase, config = self.phase(step), self.config
+        self._set_rates(step, phase)
+        is_first_stage = phase == "reconstruction"
+        if step == config.reconstruction_steps:
+            self.model.start_perturbation()
+        size, shift = (config.batch_size, 0) if is_first_stage else (config.adversarial_batch_size, 1)
+        rows = batch_rows(len(self.images), size, step=step, seed=config.seed + shift)
+        batch = ImageBatch(self.images.pixels(rows), self.images.labels[rows])
+        learner = self.learner
+        if is_first_stage:
+            learner = replace(learner, config=replace(learner.config, num_inner_updates=1))
+        if phase == "adversarial" and self.attacker is not None:
+            self.attacker.before_batch(self.images)
+        self.state, losses = train_batch(
+            learner, self.problem, self.optimizer, self.state, batch, phase=phase, generator=self.generator
+        )
+        values = {name: value.item() for name, value in losses.items()}
+        if phase == "adversarial" and self.attacker is not None:
+            values |= self.attacker.after_batch(self.model, batch, self.generator)
+        return values
+
+    def _set_rates(self, step: int, phase: Phase) -> None:
+        """In the first stage: warm-up and half a cosine, for extractor and decoder from ``learning_rate`` on."""
+        config = self.config
+        factor = 1.0
+        if phase == "reconstruction":
+            done = 0.5 * (1 + math.cos(math.pi * step / config.reconstruction_steps))
+            factor = min(1.0, (step + 1) / max(config.warmup_steps, 1)) * (FINAL_RATE + (1 - FINAL_RATE) * done)
+        for i, (group, rate) in enumerate(zip(self.optimizer.param_groups, self.base_rates, strict=True)):
+            is_recognition = i < 2  # eta and eta' come first, see Learner.make_optimizer
+            is_first_stage = phase == "reconstruction" and not is_recognition
+            group["lr"] = factor * (config.learning_rate if is_first_stage else rate)
+
+    def _add(self, losses: Mapping[str, float]) -> None:
+        sums, counts = self.progress.sums, self.progress.counts
+        for name, value in losses.items():
+            sums[name] = sums.get(name, 0.0) + value
+            counts[name] = counts.get(name, 0) + 1
+
+    def _log(self) -> None:
+        """Close a line of metrics: the mean of each loss over the batches that had it."""
+        progress = self.progress
+        line = {"step": progress.step, "phase": self.phase(progress.step - 1)}
+        means = {name: round(total / progress.counts[name], 5) for name, total in progress.sums.items()}
+        progress.metrics.append({**line, **means})
+        progress.sums, progress.counts = {}, {}
+        _LOGGER.info("%s", progress.metrics[-1])
+
+    def _stateful(
+        self,
+    ) -> tuple[dict[str, torch.nn.Module], dict[str, torch.optim.Optimizer], dict[str, torch.Generator], Any]:
+        """Return modules, optimisers and generators by name, and what the attacker's state is beside them."""
+        modules: dict[str, torch.nn.Module] = {"model": self.model}
+        optimizers: dict[str, torch.optim.Optimizer] = {"adam": self.optimizer}
+        generators = {"run": self.generator}
+        attack = None if self.attacker is None else self.attacker.state(modules, optimizers, generators)
+        return modules, optimizers, generators, attack
+
+    def save(self) -> None:
+        """Write the state that ``resume`` reads, and ``metrics.jsonl``."""
+        modules, optimizers, generators, attack = self._stateful()
+        extra: dict[str, Any] = {"settings": self.settings, "progress": asdict(self.progress), "attacker": attack}
+        extra["learner"] = state_to_tensors(self.state)
+        save_training_state(self.folder, modules, optimizers, generators, extra)
+        lines = "".join(json.dumps(line) + "\n" for line in self.progress.metrics)
+        write_text(self.folder / "metrics.jsonl", lines)
+
+    def resume(self) -> None:
+        """Put the saved state back.
+
+        Raises:
+            ValueError: If there is none, or it belongs to other settings or data; the difference is named.
+        """
+        modules, optimizers, generators, _ = self._stateful()
+        extra = load_training_state(self.folder, modules, optimizers, generators, settings=self.settings)
+        self.progress = _Progress(**extra["progress"])
+        self.state = state_from_tensors(extra["learner"])
+        if self.attacker is not None:
+            self.attacker.restore(extra["attacker"])
+
+    def fill_bank(self) -> None:
+        """Keep the features and classes of a random choice of training images, as many as the bank holds."""
+        order = torch.randperm(len(self.images), generator=torch.Generator().manual_seed(self.config.seed))
+        rows = order[torch.arange(self.model.config.bank_size) % len(order)]
+        self.model.eval()
+        with torch.no_grad():
+            parts = [self.model.features(self.images.pixels(part)) for part in torch.split(rows, _BANK_BATCH)]
+            self.model.bank_features.copy_(torch.cat(parts))
+            self.model.bank_labels.copy_(self.images.labels[rows])
+
+
+def train_image_adversary(
+    run: ImageAdversaryRun, *, is_resumed: bool = False, checkpoint_every: int = 500, max_minutes: float | None = None
+) -> ImageAdversary:
+    """Run all stages, fill the bank, and return the model in evaluation mode.
+
+    Args:
+        run: Model, data and settings.
+        is_resumed: Go on from the state in the run's folder.
+        checkpoint_every: Batches between saved states.
+        max_minutes: Stop after the batch that passes this time; resuming goes on exactly.
+
+    Raises:
+        ValueError: If ``checkpoint_every`` is not positive, or there is no state of these settings to resume.
+        FloatingPointError: If a loss is not finite.
+    """
+    if checkpoint_every < 1:
+        raise ValueError(f"expected checkpoint_every of at least 1, got {checkpoint_every}")
+    if is_resumed:
+        run.resume()
+    if not run.train(checkpoint_every=checkpoint_every, max_minutes=max_minutes):
+        _LOGGER.warning("time is up after %d of %d batches", run.progress.step, run.num_steps)
+    run.fill_bank()
+    return run.model.eval()

@@ -1,0 +1,191 @@
+"""Settings of an adversary's training on images, and the presets."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Literal
+
+from torch import Tensor
+
+from images_ext.model import ImageAdversaryConfig
+from images_ext.networks.decoder import ImageDecoderConfig
+from images_ext.networks.extractor import ExtractorConfig
+from textsem.latent.configuration import LearnerConfig
+from textsem.latent.objective import NORMS, FoolingLoss, Norm
+from textsem.latent.particles import ParticleConfig
+
+__all__ = ["PRESETS", "AdversaryTrainingConfig", "Preset", "preset"]
+
+
+@dataclass(frozen=True)
+class AdversaryTrainingConfig:
+    """Everything that shapes the outcome of a training run, data and networks apart.
+
+    Args:
+        reconstruction_steps: Batches of the first stage: autoencoder with particles, L_x alone.
+        manifold_steps: Batches of the second: and SVGD, GBSM, alignment; Eq. 6 off.
+        adversarial_steps: Batches of the third: the whole of Algorithm 2 against a target.
+        batch_size: Images a batch of the first stage.
+        adversarial_batch_size: Images a batch of the other two (64 in Table 10).
+        learning_rate: Adam's rate in the first stage; warmed up over ``warmup_steps``, then half a cosine.
+        warmup_steps: Steps of linear warm-up.
+        norm: Of x' - x in Eq. 6, pixels in [0, 1]: l2, linf, rms or mse; ``learner.epsilon`` is in its units.
+        reconstruction_norm: What reconstructions of x and x' are trained by.
+        learner: Settings of Algorithm 2, code noise and the gate's epsilon included.
+        adversarial_gradient: Where Eq. 6's gradient comes from: a distilled ``surrogate``, ``evolution`` strategies,
+            or the ``target`` itself (gradient access).
+        fooling_loss: Form of Eq. 6's second term (reading 18).
+        surrogate_channels: Filters of the surrogate's convolutions.
+        surrogate_hidden: Widths of its dense layers.
+        surrogate_warmup_steps: Its steps on the labels of the training images, before any query.
+        surrogate_steps: Distillation steps a batch.
+        surrogate_rate: Adam's rate for it.
+        surrogate_batch_size: Rows of its steps.
+        answers_kept: Answers of the target that it learns from.
+        evolution_pairs: Antithetic pairs an example.
+        evolution_sigma: Their step, in units of the code.
+        seed: Of weights, order, particles and noise.
+
+    Raises:
+        ValueError: If a closed choice is none of its values.
+    """
+
+    reconstruction_steps: int = 8000
+    manifold_steps: int = 100
+    adversarial_steps: int = 600
+    batch_size: int = 128
+    adversarial_batch_size: int = 64
+    learning_rate: float = 2e-3
+    warmup_steps: int = 200
+    norm: Norm = "l2"
+    reconstruction_norm: Norm = "l2"
+    learner: LearnerConfig = field(default_factory=lambda: LearnerConfig(perturbation_input="features"))
+    adversarial_gradient: Literal["surrogate", "evolution", "target"] = "surrogate"
+    fooling_loss: FoolingLoss = "margin"
+    surrogate_channels: tuple[int, ...] = (16, 32)
+    surrogate_hidden: tuple[int, ...] = (100,)
+    surrogate_warmup_steps: int = 500
+    surrogate_steps: int = 2
+    surrogate_rate: float = 1e-3
+    surrogate_batch_size: int = 128
+    answers_kept: int = 50_000
+    evolution_pairs: int = 4
+    evolution_sigma: float = 0.5
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Check the choices that no type checker sees on a command line."""
+        for name in (self.norm, self.reconstruction_norm):
+            if name not in NORMS:
+                raise ValueError(f"expected a norm among {', '.join(NORMS)}, got {name!r}")
+
+    @property
+    def distance(self) -> Callable[[Tensor], Tensor]:
+        """The norm of Eq. 6, of flattened differences [..., pixels]."""
+        return NORMS[self.norm]
+
+
+@dataclass(frozen=True)
+class Preset:
+    """Networks and training that belong together."""
+
+    model: ImageAdversaryConfig
+    training: AdversaryTrainingConfig
+
+
+def _paper(image_shape: tuple[int, int, int], num_classes: int) -> Preset:
+    """Table 10 as METHOD reads it: [40, 40] everywhere, codes of 100, three layers of 64 filters, E' told nothing."""
+    _, height, width = image_shape
+    particle = ParticleConfig(height * width, (40, 40), 100)
+    model = ImageAdversaryConfig(
+        num_classes=num_classes,
+        extractor=ExtractorConfig(image_shape, channels=(), hidden=(40, 40), feature_dim=height * width),
+        particle=particle,
+        particle_adv=particle,
+        decoder=ImageDecoderConfig(image_shape, latent_dim=100),
+        perturbation_condition="none",
+    )
+    training = AdversaryTrainingConfig(batch_size=64, learning_rate=5e-4, reconstruction_steps=4000)
+    return Preset(model, training)
+
+
+def _base_learner(epsilon: float, adversarial_weight: float) -> LearnerConfig:
+    """Return the base presets' settings of Algorithm 2.
+
+    eta learns slowly from L_x: at Adam's usual rate the reconstruction draws all particles onto one point.  Of each
+    batch 16 images are inverted, since decoder calls are what an update costs.
+    """
+    return LearnerConfig(
+        code_noise=0.3,
+        inversion_examples=16,
+        perturbation_input="features",
+        recognition_rate=2e-5,
+        recognition_rate_adv=2e-3,
+        decoder_rate=1e-4,
+        extractor_rate=1e-4,
+        inner_rate=1e-3,
+        inner_rate_adv=1e-3,
+        direction="basis",
+        epsilon=epsilon,
+        adversarial_weight=adversarial_weight,
+    )
+
+
+def _base_model(
+    image_shape: tuple[int, int, int],
+    num_classes: int,
+    *,
+    latent_dim: int,
+    channels: tuple[int, ...],
+    decoder: ImageDecoderConfig,
+) -> ImageAdversaryConfig:
+    particle = ParticleConfig(latent_dim, (40, 40), latent_dim, skip=True, is_spherical=True, output_scale=0.1)
+    return ImageAdversaryConfig(
+        num_classes=num_classes,
+        extractor=ExtractorConfig(image_shape, channels=channels, feature_dim=latent_dim),
+        particle=particle,
+        particle_adv=particle,
+        decoder=decoder,
+    )
+
+
+def _mnist(image_shape: tuple[int, int, int], num_classes: int) -> Preset:
+    decoder = ImageDecoderConfig(
+        image_shape, 100, hidden=(256,), start_channels=32, filters=(16, 8), kernel_size=4, out_kernel_size=3
+    )
+    model = _base_model(image_shape, num_classes, latent_dim=100, channels=(16, 32), decoder=decoder)
+    return Preset(model, AdversaryTrainingConfig(learner=_base_learner(5.0, 1.0)))
+
+
+def _svhn(image_shape: tuple[int, int, int], num_classes: int) -> Preset:
+    decoder = ImageDecoderConfig(
+        image_shape, 128, hidden=(256,), start_channels=64, filters=(32, 16), kernel_size=4, out_kernel_size=3
+    )
+    model = _base_model(image_shape, num_classes, latent_dim=128, channels=(32, 64), decoder=decoder)
+    return Preset(model, AdversaryTrainingConfig(learner=_base_learner(6.0, 1.0)))
+
+
+def _celeba(image_shape: tuple[int, int, int], num_classes: int) -> Preset:
+    decoder = ImageDecoderConfig(
+        image_shape, 128, start_channels=64, filters=(48, 32, 16), kernel_size=4, out_kernel_size=3
+    )
+    model = _base_model(image_shape, num_classes, latent_dim=128, channels=(32, 48, 64), decoder=decoder)
+    return Preset(model, AdversaryTrainingConfig(batch_size=64, learner=_base_learner(15.0, 1.0)))
+
+
+PRESETS: dict[str, Callable[[tuple[int, int, int], int], Preset]] = {
+    "celeba": _celeba,
+    "mnist": _mnist,
+    "paper": _paper,
+    "svhn": _svhn,
+}
+
+
+def preset(name: str, *, image_shape: tuple[int, int, int], num_classes: int) -> Preset:
+    """Return a preset by name, for images of a shape.
+
+    Raises:
+        ValueError: If there is none of that name.
+    """
+    if name not in PRESETS:
+        raise ValueError(f"expected a preset among {', '.join(PRESETS)}, got {name!r}")
+    return PRESETS[name](image_shape, num_classes)

@@ -1,0 +1,175 @@
+"""Where Eq. 6's gradient comes from without the target's own: a distilled network, or evolution strategies."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from images_ext.model import ImageAdversary
+from images_ext.networks.extractor import Extractor, ExtractorConfig
+from images_ext.protocols import GradientImageTarget, ImageTarget
+from images_ext.training.image_problem import DecodedImages, ImageBatch
+from textsem.latent.initialisation import draw_layers, materialise
+from textsem.latent.objective import FOOLING_LOSSES, FoolingLoss, distillation_loss, evolution_gradient, inject_gradient
+
+__all__ = ["AnswerBuffer", "EvolutionTerm", "GradientTerm", "Surrogate", "to_bytes", "to_pixels"]
+
+_HIGHEST = 255
+_SMALLEST_ANSWER = 1e-6  # answers are probabilities: below it their logs say nothing in float32
+
+
+def to_bytes(pixels: Tensor) -> Tensor:
+    """Return the bytes nearest to ``pixels`` in [0, 1], uint8, same shape."""
+    return (pixels.detach() * _HIGHEST).round().to(torch.uint8)
+
+
+def to_pixels(images: Tensor) -> Tensor:
+    """Return bytes as float32 in [0, 1], same shape: what a target is asked about."""
+    return images.float() / _HIGHEST
+
+
+class AnswerBuffer:
+    """The last answers of the target, which a surrogate learns from.
+
+    Args:
+        capacity: Most images kept; the oldest go first.
+        image_shape: Channels, height and width.
+        num_classes: Of an answer.
+    """
+
+    def __init__(self, capacity: int, image_shape: tuple[int, int, int], num_classes: int) -> None:
+        self.capacity = capacity
+        self.images = torch.zeros(0, *image_shape, dtype=torch.uint8)
+        self.answers = torch.zeros(0, num_classes)
+
+    def add(self, images: Tensor, answers: Tensor) -> None:
+        """Append bytes [rows, channels, height, width] and probabilities [rows, classes]; forget the oldest."""
+        self.images = torch.cat([self.images, images])[-self.capacity :]
+        self.answers = torch.cat([self.answers, answers])[-self.capacity :]
+
+    def sample(self, num_rows: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Draw rows with replacement: pixels and answers."""
+        rows = torch.randint(len(self.images), (num_rows,), generator=generator)
+        return to_pixels(self.images[rows]), self.answers[rows]
+
+    def state(self) -> dict[str, Any]:
+        """Return what a saved training state holds."""
+        return {"images": self.images, "answers": self.answers}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take over rows from ``state``."""
+        self.images, self.answers = state["images"], state["answers"]
+
+
+class Surrogate:
+    """Distil a small classifier from the target's answers, online.
+
+    Args:
+        image_shape: Channels, height and width.
+        num_classes: Of an answer.
+        channels: Filters of its convolutions.
+        hidden: Widths of its dense layers.
+        learning_rate: Of Adam.
+        batch_size: Rows a step.
+        answers_kept: Answers that it learns from.
+        generator: Draws weights and rows.
+    """
+
+    def __init__(
+        self,
+        image_shape: tuple[int, int, int],
+        num_classes: int,
+        *,
+        channels: tuple[int, ...],
+        hidden: tuple[int, ...],
+        learning_rate: float,
+        batch_size: int,
+        answers_kept: int,
+        generator: torch.Generator,
+    ) -> None:
+        shape = ExtractorConfig(image_shape, channels=channels, hidden=hidden, feature_dim=num_classes)
+        with torch.device("meta"):
+            network = Extractor(shape)
+        self.network = materialise(network)
+        draw_layers(self.network, generator)
+        self.network.eval().requires_grad_(False)
+        self.buffer = AnswerBuffer(answers_kept, image_shape, num_classes)
+        self.batch_size, self.generator = batch_size, generator
+        self.optimizer = torch.optim.Adam(self.network.parameters(), lr=learning_rate, fused=True)
+
+    def logits(self, pixels: Tensor) -> Tensor:
+        """Return logits [batch, classes], differentiable in ``pixels``."""
+        logits: Tensor = self.network(pixels)
+        return logits
+
+    def step(self) -> float:
+        """Take one step on answers drawn from the buffer and return the loss, nats a row."""
+        return self.fit(*self.buffer.sample(self.batch_size, self.generator))
+
+    def fit(self, pixels: Tensor, answers: Tensor) -> float:
+        """Take one step towards ``answers`` [batch, classes] and return the loss before it."""
+        self.network.requires_grad_(True)
+        loss = distillation_loss(self.network(pixels), answers)
+        self.optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        self.optimizer.step()
+        self.network.requires_grad_(False)
+        return loss.item()
+
+
+class GradientTerm:
+    """Second term of Eq. 6 by back-propagation through a network: a surrogate, or the target itself.
+
+    Args:
+        network: What is differentiated.
+        loss: Key of ``FOOLING_LOSSES`` (reading 18).
+    """
+
+    def __init__(self, network: Surrogate | GradientImageTarget, *, loss: FoolingLoss) -> None:
+        self.network, self.loss = network, FOOLING_LOSSES[loss]
+
+    def __call__(self, outputs: DecodedImages, batch: ImageBatch) -> Tensor:
+        """Return the loss of each image, [batch]."""
+        return self.loss(self.network.logits(outputs.pixels), batch.labels)
+
+
+class EvolutionTerm:
+    """Second term of Eq. 6 by antithetic evolution strategies in the code space: the target is only asked.
+
+    Args:
+        model: Decodes the codes.
+        target: Answers; any access.
+        loss: Key of ``FOOLING_LOSSES``.
+        num_pairs: Antithetic pairs an example: twice as many rows are sent.
+        sigma: Step in units of the code.
+        generator: Draws the steps.
+    """
+
+    def __init__(
+        self,
+        model: ImageAdversary,
+        target: ImageTarget,
+        *,
+        loss: FoolingLoss,
+        num_pairs: int,
+        sigma: float,
+        generator: torch.Generator,
+    ) -> None:
+        self.model, self.target, self.loss = model, target, FOOLING_LOSSES[loss]
+        self.num_pairs, self.sigma, self.generator = num_pairs, sigma, generator
+
+    def __call__(self, outputs: DecodedImages, batch: ImageBatch) -> Tensor:
+        """Return a loss of each image [batch] whose gradient in the codes is the estimate."""
+
+        def asked(codes: Tensor) -> Tensor:
+            images = to_pixels(to_bytes(self.model.decode(codes).flatten(0, 1)))
+            answers = self.target.predict(images).clamp_min(_SMALLEST_ANSWER).log()
+            return self.loss(answers, batch.labels.repeat(len(codes))).reshape(codes.shape[:2])
+
+        codes = outputs.codes
+        with torch.no_grad():
+            value = asked(codes[None])[0]
+        gradient = evolution_gradient(
+            asked, codes.detach(), num_pairs=self.num_pairs, sigma=self.sigma, generator=self.generator
+        )
+        return inject_gradient(codes, gradient, value=value)
