@@ -90,6 +90,17 @@ def test_more_codes_than_dimensions_give_one_orthonormal_basis_a_chunk() -> None
             torch.testing.assert_close(u @ u.T, torch.eye(len(chunk), dtype=DOUBLE))
 
 
+@pytest.mark.parametrize("B", [1, 2, 5, 6, 9])
+def test_bases_of_many_chunks_equal_those_taken_chunk_by_chunk(B: int) -> None:
+    codes = normal(3, B, 3)
+    codes[1, B // 2] = codes[1, 0]  # a dependent row in one particle's chunks alone
+    expected = torch.empty_like(codes)
+    for m, chain in enumerate(nearest_neighbour_chain(codes)):
+        for rows in chain.split(3):
+            expected[m, rows] = orthonormal_rows(codes[m, rows][None])[0]
+    torch.testing.assert_close(gram_schmidt(codes), expected)
+
+
 @pytest.mark.parametrize("B", [6, 11])
 def test_permuting_the_batch_permutes_the_basis(B: int) -> None:
     codes = normal(3, B, 6)

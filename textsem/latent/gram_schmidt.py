@@ -112,8 +112,13 @@ def gram_schmidt(codes: Tensor) -> Tensor:
     codes = codes.detach()
     particle = torch.arange(codes.shape[0], device=codes.device)[:, None]
     chain = nearest_neighbour_chain(codes)
-    chunks = torch.split(codes[particle, chain], codes.shape[2], dim=1)
-    basis = torch.cat([orthonormal_rows(chunk) for chunk in chunks], dim=1)
+    d = codes.shape[2]
+    whole = codes.shape[1] // d * d
+    chunks, rest = torch.split(codes[particle, chain], [whole, codes.shape[1] - whole], dim=1)
+    # Chunks of d rows in one call: codes of few dimensions make many of them.
+    parts = [orthonormal_rows(chunks.reshape(-1, d, d)).reshape_as(chunks)] if whole else []
+    parts += [orthonormal_rows(rest)] if rest.shape[1] else []
+    basis = torch.cat(parts, dim=1)
     return basis[particle, chain.argsort(dim=1)]
 
 
