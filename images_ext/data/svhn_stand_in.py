@@ -7,6 +7,7 @@ clutter, uneven light) and in the shares of its classes.  Figures on them are no
 
 import math
 from pathlib import Path
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -37,7 +38,8 @@ def make_svhn_stand_in(folder: str | Path, *, num_train: int = 20_000, num_test:
     Path(folder).mkdir(parents=True, exist_ok=True)
     glyphs = render_glyphs()
     generator = torch.Generator().manual_seed(seed)
-    for split, num_images in (("train", num_train), ("test", num_test)):
+    sizes: dict[Literal["train", "test"], int] = {"train": num_train, "test": num_test}
+    for split, num_images in sizes.items():
         images = draw_house_numbers(num_images, split=split, glyphs=glyphs, generator=generator)
         write_svhn(svhn_file(folder, split), images)
 
