@@ -13,8 +13,7 @@ from textsem.latent.moves import DIRECTIONS, CodeBatch, local_neighbours, move_c
 __all__ = ["CodeMoves", "ImageMoves", "MoveConfig", "Moves", "Output", "decode_codes"]
 
 Output = Literal["decoded", "residual"]
-# Codes that go through the decoder together: one image's, so that its batch mates cannot change a bit.
-DECODED_ROWS, ROW_MULTIPLE = 64, 8
+DECODED_ROWS = 64  # codes that go through the decoder together: more fill the memory and are no faster
 HIGHEST_SEED = 2**63
 
 
@@ -125,7 +124,7 @@ class ImageMoves:
         self._residual = (original - self.reconstructions) if config.output == "residual" else None
 
     @property
-    def is_exhausted_by_particles(self) -> bool:
+    def stays(self) -> bool:
         """Whether the direction leaves codes where they are, so that particles alone tell candidates apart."""
         return self._config.direction == "reconstruction"
 
@@ -136,7 +135,7 @@ class ImageMoves:
             num_moves: How many; for the reconstruction one of each particle, however many are asked for.
         """
         config, M = self._config, len(self._clean)
-        if self.is_exhausted_by_particles:
+        if self.stays:
             nothing = torch.zeros(M, self._clean.shape[-1])
             return Moves(torch.arange(M), nothing, torch.full((M,), config.min_scale))
         num_directions = -(-num_moves // config.num_scales)
@@ -166,7 +165,8 @@ class ImageMoves:
         """
         _, noise = self._noise(num_moves)
         parent = parents.pick(torch.arange(num_moves) % len(parents))
-        weights = torch.tensor(self._config.noise_weights)[torch.arange(num_moves) % len(self._config.noise_weights)]
+        # The widest noise: with little of it every generation would be pulled back to the one direction of E'.
+        weights = torch.full((num_moves,), max(self._config.noise_weights))
         fresh = self._directions(parent.particle, noise, weights)
         stretch = (scale_spread * noise[:, -1]).exp()
         return Moves(parent.particle, unit(parent.direction + spread * fresh), parent.scale * stretch)
@@ -206,11 +206,9 @@ class ImageMoves:
 def decode_codes(model: ImageAdversary, codes: Tensor) -> Tensor:
     """Decode one image's codes [rows, latent] to pixels [rows, channels, height, width], differentiable.
 
-    The rows are made up to a multiple of ``ROW_MULTIPLE``: with fewer the last bits of a row would depend on how many
-    there are.
+    Never those of several images: how many rows go through a convolution together decides its last bits.
     """
-    filled = torch.cat([codes, codes[:1].expand(-len(codes) % ROW_MULTIPLE, -1)])
-    return torch.cat([model.decode(part) for part in filled.split(DECODED_ROWS)])[: len(codes)]
+    return torch.cat([model.decode(part) for part in codes.split(DECODED_ROWS)])
 
 
 class CodeMoves:

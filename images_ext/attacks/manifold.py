@@ -101,7 +101,7 @@ class ManifoldSearch:
     @property
     def _is_fixed(self) -> bool:
         """Whether all candidates are drawn from scratch."""
-        return self._access == "label" or self._moves.is_exhausted_by_particles
+        return self._access == "label" or self._moves.stays
 
     def ask(self, limit: int) -> Tensor:
         """Return the next images to be asked; see ``ImageSearch``."""

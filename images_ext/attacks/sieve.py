@@ -13,9 +13,6 @@ from images_ext.protocols import ImageTarget
 
 __all__ = ["FilterModel", "Sieve", "Sifted"]
 
-# A filter model's rows are made up to a multiple of so many: fewer would change the last bits of a convolution.
-ROW_MULTIPLE = 8
-
 
 @dataclass(frozen=True)
 class FilterModel:
@@ -36,9 +33,7 @@ class FilterModel:
 
     def lead(self, images: Tensor, label: int) -> Tensor:
         """Return by how many nats the label is ahead, [rows], for images as bytes."""
-        missing = -len(images) % ROW_MULTIPLE
-        filled = torch.cat([images, images[:1].expand(missing, -1, -1, -1)])
-        return lead_of_answers(self.classifier.predict(to_pixels(filled)), label)[: len(images)]
+        return lead_of_answers(self.classifier.predict(to_pixels(images)), label)
 
 
 @dataclass(frozen=True)
