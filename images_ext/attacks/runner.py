@@ -12,6 +12,7 @@ from images_ext.attacks.search import ImageAttack, Outcome, predict_checked
 from images_ext.data.images import ImageSet
 from images_ext.outputs import ImageAttackResult, ImageStatus
 from images_ext.targets.metering import MeteredImageTarget
+from textsem.protocols import TargetError
 
 __all__ = ["AttackedChunk", "attack_chunk", "attack_chunks"]
 
@@ -61,6 +62,7 @@ def attack_chunks(
         chunk_size: Images that are attacked together; a matter of speed and of how often lines are written.
 
     Raises:
+        TargetError: If the target does not answer.
         ValueError: If the target has other classes than the data, or answers about none of the first images.
     """
     if target.label_names != data.label_names:
@@ -183,6 +185,8 @@ def _whole_or_single(
         return []
     try:
         return work(items)
+    except TargetError:
+        raise
     except Exception as error:
         if len(items) == 1:
             return [report(items[0], f"{type(error).__name__}: {error}"[:MAX_MESSAGE_LENGTH])]

@@ -1,0 +1,160 @@
+"""An attack on images from its options: data, target, adversary, filter; and which model is which."""
+
+import hashlib
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from images_ext.attacks.code_moves import CodeMoves
+from images_ext.attacks.constant_rows import ConstantRows
+from images_ext.attacks.latent_search import LatentSearchAttack
+from images_ext.attacks.manifold import ManifoldAttack
+from images_ext.attacks.pgd_attack import PgdAttack
+from images_ext.attacks.search import ImageAttack, SearchAttack
+from images_ext.attacks.sieve import FilterModel
+from images_ext.data.images import ImageSet
+from images_ext.data.loading import DataUnavailableError, load_images
+from images_ext.evaluation.run_config import AttackImagesConfig
+from images_ext.model import ImageAdversary
+from images_ext.targets.loading import load_image_target
+from images_ext.targets.metering import MeteredImageTarget
+from textsem.latent.shells import HybridShrinkingSearch, IterativeStochasticSearch
+
+__all__ = [
+    "BUNDLED_ADVERSARY",
+    "BUNDLED_TARGET",
+    "LoadedImageAttack",
+    "assemble",
+    "identify_data",
+    "identify_folder",
+    "load_attacked_images",
+]
+
+ASSETS = Path(__file__).parent.parent / "assets"
+BUNDLED_ADVERSARY, BUNDLED_TARGET = ASSETS / "mnist_adversary", ASSETS / "mnist_target"
+
+DRAWN_DIGITS_NOTICE = (
+    "MNIST is not at hand: these are drawn digits, on which no figure says anything about MNIST; name a folder with "
+    "--data, or set IMAGES_EXT_DATA"
+)
+
+
+@dataclass(frozen=True)
+class LoadedImageAttack:
+    """What a run works with.
+
+    Args:
+        target: The classifier under attack, metered.
+        attack: What is done to the images that it has right.
+        identity: Name and digest of every model that took part, by role.
+        moves: How codes are moved; None for PGD.
+    """
+
+    target: MeteredImageTarget
+    attack: ImageAttack
+    identity: dict[str, dict[str, str | None]]
+    moves: dict[str, Any] | None
+
+
+def load_attacked_images(config: AttackImagesConfig) -> tuple[ImageSet, str | None]:
+    """Return the images, and what a reader must know of them first.
+
+    Raises:
+        ValueError: If they are not there or cannot be read.
+    """
+    limit = config.limit or None
+    try:
+        return load_images(config.dataset, config.data, config.split, limit=limit), None  # type: ignore[arg-type]
+    except DataUnavailableError:
+        if config.dataset != "mnist" or config.target != "bundled":
+            raise
+    return load_images("drawn-digits", None, "test", limit=limit), DRAWN_DIGITS_NOTICE
+
+
+def assemble(config: AttackImagesConfig) -> LoadedImageAttack:
+    """Load the models and put the attack together.
+
+    Raises:
+        ValueError: If a folder is missing or does not fit, or the judge took part.
+    """
+    folders = {"target": _folder(config.target, BUNDLED_TARGET)}
+    if config.attack != "pgd":
+        folders["adversary"] = _folder(config.adversary, BUNDLED_ADVERSARY)
+    if config.filter_model is not None and config.attack != "pgd":
+        folders["filter_model"] = Path(config.filter_model).expanduser()
+    identity = {role: identify_folder(folder) for role, folder in folders.items()}
+    _check_independent(config.judge, identity)
+    device = config.device or _default_device()
+    target = MeteredImageTarget(ConstantRows(load_image_target(folders["target"], device=device)), access=config.access)
+    if config.attack == "pgd":
+        attack = PgdAttack(
+            config.ball(),
+            num_steps=config.num_steps,
+            num_restarts=config.num_restarts,
+            seed=config.seed,
+        )
+        return LoadedImageAttack(target, attack, identity, None)
+    filter_model = None
+    if "filter_model" in folders:
+        filter_model = FilterModel(load_image_target(folders["filter_model"], device="cpu"), config.filter_lead)
+        if filter_model.classifier.label_names != target.label_names:
+            raise ValueError(f"expected a filter model with the target's classes {target.label_names}")
+    adversary = ImageAdversary.from_pretrained(folders["adversary"])
+    moves = CodeMoves(adversary, config.move_config(num_particles=adversary.config.num_particles))
+    return LoadedImageAttack(target, _search(config, moves, filter_model), identity, asdict(moves.config))
+
+
+def _search(config: AttackImagesConfig, moves: CodeMoves, filter_model: FilterModel | None) -> SearchAttack:
+    ball, shared = config.ball(), {"seed": config.seed, "projects": config.project}
+    factory: ManifoldAttack | LatentSearchAttack
+    if config.attack == "ours":
+        factory = ManifoldAttack(
+            moves,
+            ball,
+            access=config.access,
+            config=config.search_config(),
+            filter_model=filter_model,
+            **shared,
+        )
+    else:
+        search = IterativeStochasticSearch() if config.attack == "stochastic" else HybridShrinkingSearch()
+        factory = LatentSearchAttack(moves, search, ball, filter_model=filter_model, **shared)
+    needs_gradient = config.attack == "ours" and config.access == "gradient"
+    return SearchAttack(factory, ball, config.max_queries, needs_gradient)
+
+
+def identify_folder(folder: Path) -> dict[str, str | None]:
+    """Return the name of a model's folder and the digest of its configs and weights."""
+    digest = hashlib.sha256()
+    for file in sorted([*folder.glob("*.json"), *folder.glob("*.safetensors")]):
+        digest.update(file.name.encode() + b"\0" + hashlib.sha256(file.read_bytes()).digest())
+    return {"name": folder.name, "sha256": digest.hexdigest()}
+
+
+def identify_data(data: ImageSet) -> dict[str, Any]:
+    """Return name, split, number and digest of images and labels."""
+    digest = hashlib.sha256(data.images.contiguous().numpy().tobytes())
+    digest.update(data.labels.numpy().tobytes())
+    return {"name": data.name, "split": data.split, "images": len(data), "sha256": digest.hexdigest()}
+
+
+def _default_device() -> str:
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def _folder(name: str, bundled: Path) -> Path:
+    return bundled if name == "bundled" else Path(name).expanduser()
+
+
+def _check_independent(judge: str | None, others: dict[str, dict[str, str | None]]) -> None:
+    if judge is None:
+        return
+    folder = Path(judge).expanduser()
+    if not folder.is_dir():
+        raise ValueError(f"expected the folder of a judge, got {judge}")
+    digest = identify_folder(folder)["sha256"]
+    for role, identity in others.items():
+        if identity["sha256"] == digest:
+            raise ValueError(f"expected an independent judge, got {judge}, which is the {role} of the attack")

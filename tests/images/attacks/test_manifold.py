@@ -1,0 +1,133 @@
+from collections.abc import Sequence
+
+import pytest
+import torch
+from torch import Tensor
+
+from images_ext.attacks.candidates import Ball, to_pixels
+from images_ext.attacks.manifold import Access, ManifoldAttack, SearchConfig, rank
+from images_ext.attacks.search import Outcome, SearchAttack
+from images_ext.attacks.sieve import FilterModel, Sifted
+from images_ext.protocols import ImageTarget
+from tests.images.attacks.toys import WIDE, LinearTarget, centred_target, lively_moves, right_labels, some_images
+from textsem.latent.moves import DIRECTIONS
+
+SMALL = SearchConfig(num_candidates=24, num_first=6, num_drawn=16, num_asked=4)
+
+
+def attack(
+    images: Tensor,
+    target: ImageTarget,
+    labels: Sequence[int],
+    *,
+    direction: str = "adversarial",
+    access: Access = "score",
+    ball: Ball = WIDE,
+    max_queries: int = 40,
+    filter_model: FilterModel | None = None,
+    output: str = "decoded",
+) -> list[Outcome]:
+    factory = ManifoldAttack(
+        lively_moves(direction, output=output), ball, access=access, config=SMALL, filter_model=filter_model
+    )
+    return SearchAttack(factory, ball, max_queries, access == "gradient").attack(images, labels, target)
+
+
+def assert_same(one: Outcome, other: Outcome) -> None:
+    assert (one.is_success, one.queries, one.flip_distance) == (other.is_success, other.queries, other.flip_distance)
+    assert (one.returned is None) == (other.returned is None)
+    if one.returned is not None and other.returned is not None:
+        assert torch.equal(one.returned.image, other.returned.image)
+        assert torch.equal(one.returned.probabilities, other.returned.probabilities)
+
+
+@pytest.mark.parametrize("access", ["score", "label", "gradient"])
+def test_an_image_gets_the_same_whatever_its_batch_mates_are(access: Access) -> None:
+    target, images = LinearTarget(scale=0.2), some_images(5)
+    labels, ball = right_labels(target, images), Ball("l2", 3.2)
+    together = attack(images, target, labels, access=access, ball=ball)
+    assert len({outcome.queries for outcome in together}) > 1
+    for place in range(5):
+        (alone,) = attack(images[place : place + 1], target, labels[place : place + 1], access=access, ball=ball)
+        assert_same(alone, together[place])
+    turned = attack(images.flip(0), target, labels[::-1], access=access, ball=ball)
+    for one, other in zip(turned[::-1], together, strict=True):
+        assert_same(one, other)
+
+
+@pytest.mark.parametrize("direction", sorted(DIRECTIONS))
+def test_every_source_obeys_the_budget_and_radius_0(direction: str) -> None:
+    target, images = LinearTarget(), some_images(3)
+    outcomes = attack(images, target, right_labels(target, images), direction=direction, ball=Ball("l2", 0.0))
+    assert not any(outcome.is_success for outcome in outcomes)
+    most = 3 if direction == "reconstruction" else 40
+    assert all(1 <= outcome.queries <= most for outcome in outcomes)
+
+
+def test_label_access_reads_nothing_but_the_predicted_class() -> None:
+    class Hardened(LinearTarget):
+        def predict(self, pixels: Tensor) -> Tensor:
+            best = super().predict(pixels).argmax(dim=-1)
+            return torch.nn.functional.one_hot(best, 3).float()
+
+    images = some_images(4)
+    soft, hard = LinearTarget(scale=0.2), Hardened(scale=0.2)
+    labels, ball = right_labels(soft, images), Ball("l2", 3.2)
+    for one, other in zip(
+        attack(images, soft, labels, access="label", ball=ball),
+        attack(images, hard, labels, access="label", ball=ball),
+        strict=True,
+    ):
+        assert (one.is_success, one.queries) == (other.is_success, other.queries)
+
+
+def test_scores_find_more_than_labels_and_gradients_more_than_scores() -> None:
+    target, images = LinearTarget(scale=0.05, centre=torch.full((1, 8, 8), 128, dtype=torch.uint8)), some_images(24)
+    labels = right_labels(target, images)
+    lowest: dict[Access, float] = {}
+    accesses: tuple[Access, ...] = ("label", "score", "gradient")
+    for access in accesses:
+        found = attack(images, target, labels, access=access, direction="isotropic", output="residual")
+        lowest[access] = sum(outcome.is_success for outcome in found)
+    assert lowest["label"] < lowest["score"] <= lowest["gradient"]
+
+
+def test_search_ends_at_a_success() -> None:
+    moves, images = lively_moves(), some_images(6)
+    target = centred_target(moves, images, scale=5.0)
+    labels = right_labels(target, moves.reconstruct(images))
+    outcomes = attack(images, target, labels)
+    assert all(outcome.is_success for outcome in outcomes)
+    assert all(outcome.queries < 40 for outcome in outcomes)
+
+
+def test_filter_model_keeps_the_label_of_all_that_is_asked() -> None:
+    moves, images = lively_moves(), some_images(8)
+    target = centred_target(moves, images, scale=5.0)
+    keeper = LinearTarget(seed=4, scale=5.0, centre=(target.centre * 255).round().to(torch.uint8))
+    labels = right_labels(keeper, moves.reconstruct(images))
+    filter_model = FilterModel(keeper, min_lead=0.0)
+    outcomes = attack(images, target, labels, filter_model=filter_model)
+    found = [(o.returned.image, label) for o, label in zip(outcomes, labels, strict=True) if o.returned]
+    assert found
+    for image, label in found:
+        assert int(keeper.predict(to_pixels(image[None])).argmax()) == label
+
+
+def test_least_sure_first_and_what_is_outside_last() -> None:
+    sifted = Sifted(
+        images=torch.zeros(4, 1, 2, 2, dtype=torch.uint8),
+        place=torch.arange(4),
+        is_inside=torch.tensor([True, False, True, False]),
+        distance=torch.tensor([2.0, 9.0, 1.0, 8.0], dtype=torch.float64),
+        lead=torch.tensor([1.0, 0.1, 3.0, 0.2]),
+    )
+    assert rank(sifted).tolist() == [0, 2, 3, 1]
+    without = Sifted(sifted.images, sifted.place, sifted.is_inside, sifted.distance, None)
+    assert rank(without).tolist() == [2, 0, 3, 1]
+
+
+@pytest.mark.parametrize("changes", [{"num_first": 0}, {"num_asked": 0}, {"spread": -1.0}, {"caution": -0.1}])
+def test_settings_out_of_range_are_refused(changes: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match="expected"):
+        SearchConfig(**changes)  # type: ignore[arg-type]
