@@ -12,6 +12,8 @@ __all__ = ["project", "to_bytes"]
 HIGHEST_BYTE = 255
 # The gate is strict, so a projected point is pulled in from the sphere by a little more than float32's rounding.
 PULL = 1e-5
+# A row that rounding pushed out is brought in by what it was out, and by this factor, at a time.
+SHRINK = 0.999
 # After this many rounds a row that rounding still pushes out is cut towards its centre instead.
 MAX_ROUNDS = 12
 
@@ -64,8 +66,10 @@ def _pulled_in(x_adv: Tensor, x: Tensor, norm: Norm, epsilon: float) -> Tensor:
     """Project rows whose rounded image is outside."""
     x_adv = x_adv.clamp(0.0, 1.0)
     radius = epsilon * (1.0 - PULL)
-    limit = torch.full((len(x), 1, 1, 1), 1.0, dtype=x.dtype, device=x.device) * radius
-    exact = _onto_sphere(x_adv, x, norm, limit)
+    limit = torch.full((len(x), 1, 1, 1), radius, dtype=x.dtype, device=x.device)
+    exact = _onto_sphere(x_adv, x, norm, SHRINK * limit)
+    if norm == "linf":  # the largest whole number of bytes inside: rounding down to it from 1 above would take long
+        limit = limit.clamp_max((math.ceil(radius * HIGHEST_BYTE) - 1) / HIGHEST_BYTE)
     result, is_done = exact.clone(), torch.zeros(len(x), dtype=torch.bool, device=x.device)
     for _ in range(MAX_ROUNDS):
         rounded = to_bytes(_onto_sphere(x_adv, x, norm, limit))
@@ -75,10 +79,8 @@ def _pulled_in(x_adv: Tensor, x: Tensor, norm: Norm, epsilon: float) -> Tensor:
         if bool(is_done.all()):
             return result
         reached = NORMS[norm]((rounded - x).flatten(1))[:, None, None, None]
-        limit = torch.where(is_done[:, None, None, None], limit, limit * (radius / reached.clamp_min(radius)) * 0.999)
-    difference = (exact - x) * HIGHEST_BYTE
-    # The small term keeps a whole byte, which float32 may hold as 2.9999, from being cut to the byte below.
-    cut = to_bytes(x + (difference + difference.sign() * 1e-3).trunc() / HIGHEST_BYTE)
+        limit = torch.where(is_done[:, None, None, None], limit, SHRINK * limit * (radius / reached.clamp_min(radius)))
+    cut = to_bytes(x + ((exact - x) * HIGHEST_BYTE).trunc() / HIGHEST_BYTE)
     is_cut = ~is_done & _is_inside(cut, x, norm, epsilon)
     result[is_cut] = cut[is_cut]
     return result
