@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from textsem.text.batches import sentence_lengths, words_until_end
+from textsem.text.half_products import half_product, to_halves
 from textsem.text.vocabulary import END_ID, PAD_ID, UNKNOWN_ID
 
 __all__ = ["decode_few_edits"]
@@ -54,11 +55,10 @@ def decode_few_edits(table: Tensor, vectors: Tensor, ids: Tensor, max_edits: Ten
 def _most_similar(table: Tensor, vectors: Tensor) -> Tensor:
     """Return the row of ``table`` with the highest cosine for each of ``vectors`` [..., embedding], [...].
 
-    In bfloat16, which is several times as fast where the processor has it, and ties, within its 8 bits, go to the more
-    frequent word; the gaps between words are then taken in full.  numpy finds a maximum several times faster than
-    torch does on a processor.
+    In bfloat16: ties, within its 8 bits, go to the more frequent word; the gaps between words are then taken in full.
+    numpy finds a maximum several times faster than torch does on a processor.
     """
-    words = table.T.bfloat16()
-    rows = torch.split(vectors.flatten(0, -2).bfloat16(), BLOCK)
-    best = torch.cat([torch.from_numpy((part @ words).float().numpy().argmax(axis=-1)) for part in rows])
+    words = to_halves(table.T)
+    rows = torch.split(to_halves(vectors.flatten(0, -2)), BLOCK)
+    best = torch.cat([torch.from_numpy(half_product(part, words).numpy().argmax(axis=-1)) for part in rows])
     return best.reshape(vectors.shape[:-1])

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from textsem.text.batches import sentence_lengths
+from textsem.text.half_products import half_product, to_halves
 from textsem.text.meaning import MeaningTable
 from textsem.text.ngram import TrigramLanguageModel
 from textsem.text.vocabulary import END_ID, PAD_ID
@@ -112,9 +113,9 @@ class EditProposer:
     ) -> None:
         self.config, self.meaning, self.language_model = config, meaning, language_model
         self._is_word = is_word
-        # In bfloat16, several times as fast where the processor has it; its 8 bits are finer than a rank needs.
         self._words = is_word.nonzero()[:, 0]
-        self._table, self._table_half = table, table[self._words].T.bfloat16().contiguous()
+        # bfloat16's 8 bits are finer than a rank needs.
+        self._table, self._table_half = table, to_halves(table[self._words].T).contiguous()
 
     def propose(self, vectors: Tensor, ids: Tensor, num_candidates: int) -> Tensor:
         """Return the best candidates, best first: different sentences, none of them the original.
@@ -178,9 +179,9 @@ class EditProposer:
         mixture, stay = torch.empty(n, len(self._words)), torch.empty(n)
         highest = torch.zeros(C, len(self._words))
         own_weights = ((vectors * self._table[own]).sum(dim=-1) * self.config.sharpness).exp()
-        halves = vectors.bfloat16()
+        halves = to_halves(vectors)
         for i in range(n):  # one position fits the processor's cache, where all of them would go through memory
-            p = (halves[:, i] @ self._table_half).float().mul_(self.config.sharpness).exp_()
+            p = half_product(halves[:, i], self._table_half).mul_(self.config.sharpness).exp_()
             # The original's own word may be none that edits bring (punctuation, unknown): it takes part all the same.
             total = p.sum(dim=1) + torch.where(self._is_word[own[i]], 0.0, own_weights[:, i])
             p.div_(total[:, None])
