@@ -74,7 +74,8 @@ def read_results(path: str | Path) -> list[ImageAttackResult]:
     Raises:
         ValueError: If a line is torn, has other fields, or stands out of order; the message names line and file.
     """
-    return [_from_line(line, number, Path(path)) for number, line in enumerate(Path(path).open("rb"))]
+    with Path(path).open("rb") as file:
+        return [_from_line(line, number, Path(path)) for number, line in enumerate(file)]
 
 
 class ImageRunFiles:
