@@ -52,7 +52,7 @@ class AdversaryTrainingConfig:
     reconstruction_steps: int = 8000
     manifold_steps: int = 100
     adversarial_steps: int = 600
-    batch_size: int = 128
+    batch_size: int = 64
     adversarial_batch_size: int = 64
     learning_rate: float = 2e-3
     warmup_steps: int = 200
@@ -104,7 +104,7 @@ def _paper(image_shape: tuple[int, int, int], num_classes: int) -> Preset:
         decoder=ImageDecoderConfig(image_shape, latent_dim=100),
         perturbation_condition="none",
     )
-    training = AdversaryTrainingConfig(batch_size=64, learning_rate=5e-4, reconstruction_steps=4000)
+    training = AdversaryTrainingConfig(learning_rate=5e-4, reconstruction_steps=4000)
     return Preset(model, training)
 
 
@@ -169,7 +169,7 @@ def _celeba(image_shape: tuple[int, int, int], num_classes: int) -> Preset:
         image_shape, 128, start_channels=64, filters=(48, 32, 16), kernel_size=4, out_kernel_size=3
     )
     model = _base_model(image_shape, num_classes, latent_dim=128, channels=(32, 48, 64), decoder=decoder)
-    return Preset(model, AdversaryTrainingConfig(batch_size=64, learner=_base_learner(15.0, 1.0)))
+    return Preset(model, AdversaryTrainingConfig(learner=_base_learner(15.0, 1.0)))
 
 
 PRESETS: dict[str, Callable[[tuple[int, int, int], int], Preset]] = {

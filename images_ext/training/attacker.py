@@ -5,13 +5,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from images_ext.attacks.candidates import to_bytes, to_pixels
 from images_ext.data.images import ImageSet
 from images_ext.model import ImageAdversary
 from images_ext.protocols import ImageTarget
 from images_ext.targets.metering import MeteredImageTarget
 from images_ext.training.adversary_config import AdversaryTrainingConfig
 from images_ext.training.image_problem import AdversarialTerm, DecodedImages, ImageBatch
-from images_ext.training.surrogate import EvolutionTerm, GradientTerm, Surrogate, to_bytes, to_pixels
+from images_ext.training.surrogate import EvolutionTerm, GradientTerm, Surrogate
 from textsem.latent.posterior import sample_mixture
 
 __all__ = ["Attacker"]

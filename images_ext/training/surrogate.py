@@ -5,6 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from images_ext.attacks.candidates import to_bytes, to_pixels
 from images_ext.model import ImageAdversary
 from images_ext.networks.extractor import Extractor, ExtractorConfig
 from images_ext.protocols import GradientImageTarget, ImageTarget
@@ -12,20 +13,9 @@ from images_ext.training.image_problem import DecodedImages, ImageBatch
 from textsem.latent.initialisation import draw_layers, materialise
 from textsem.latent.objective import FOOLING_LOSSES, FoolingLoss, distillation_loss, evolution_gradient, inject_gradient
 
-__all__ = ["AnswerBuffer", "EvolutionTerm", "GradientTerm", "Surrogate", "to_bytes", "to_pixels"]
+__all__ = ["AnswerBuffer", "EvolutionTerm", "GradientTerm", "Surrogate"]
 
-_HIGHEST = 255
 _SMALLEST_ANSWER = 1e-6  # answers are probabilities: below it their logs say nothing in float32
-
-
-def to_bytes(pixels: Tensor) -> Tensor:
-    """Return the bytes nearest to ``pixels`` in [0, 1], uint8, same shape."""
-    return (pixels.detach() * _HIGHEST).round().to(torch.uint8)
-
-
-def to_pixels(images: Tensor) -> Tensor:
-    """Return bytes as float32 in [0, 1], same shape: what a target is asked about."""
-    return images.float() / _HIGHEST
 
 
 class AnswerBuffer:

@@ -5,8 +5,9 @@ import math
 import torch
 from torch import Tensor
 
+from images_ext.attacks.candidates import to_bytes, to_pixels
 from images_ext.training.image_problem import DecodedImages, ImageBatch
-from images_ext.training.surrogate import AnswerBuffer, EvolutionTerm, GradientTerm, Surrogate, to_bytes, to_pixels
+from images_ext.training.surrogate import AnswerBuffer, EvolutionTerm, GradientTerm, Surrogate
 from tests.images.test_model import some_pixels, tiny_model
 
 SHAPE = (1, 8, 8)
@@ -35,12 +36,6 @@ class Brightness:
         assert torch.equal(pixels, to_pixels(to_bytes(pixels)))  # on the byte grid
         margin = 5 * (pixels[..., :4].mean(dim=(1, 2, 3)) - pixels[..., 4:].mean(dim=(1, 2, 3)))
         return torch.stack([-margin, margin, torch.full_like(margin, -20.0)], dim=1).softmax(dim=1)
-
-
-def test_bytes_round_to_the_nearest_and_back() -> None:
-    assert to_bytes(torch.tensor([0.0, 0.4999 / 255, 0.5001 / 255, 1.0])).tolist() == [0, 0, 1, 255]
-    every = torch.arange(256, dtype=torch.uint8)
-    assert torch.equal(to_bytes(to_pixels(every)), every)
 
 
 def test_the_buffer_keeps_the_newest() -> None:

@@ -1,0 +1,134 @@
+"""The attacker: what it may ask, what it counts, and what a keeper hides from the surrogate."""
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from images_ext.targets.metering import MeteredImageTarget
+from images_ext.training.adversary_config import AdversaryTrainingConfig
+from images_ext.training.attacker import Attacker
+from images_ext.training.image_problem import ImageBatch, ImageProblem
+from tests.images.test_model import tiny_model
+from tests.images.training.builders import NAMES, DifferentiableStripes, Stripes, some_images
+from textsem.latent.configuration import LearnerConfig
+
+
+def settings(**changes: Any) -> AdversaryTrainingConfig:
+    return AdversaryTrainingConfig(
+        learner=LearnerConfig(num_particles=2, perturbation_input="features", epsilon=100.0),
+        surrogate_channels=(3,),
+        surrogate_hidden=(),
+        surrogate_warmup_steps=3,
+        surrogate_batch_size=8,
+        evolution_pairs=2,
+        **changes,
+    )
+
+
+def a_batch(num: int = 6) -> ImageBatch:
+    images = some_images(num)
+    return ImageBatch(images.pixels(slice(None)), images.labels)
+
+
+class Always:
+    label_names = NAMES
+
+    def __init__(self, label: int | None) -> None:
+        self.label = label
+
+    def predict(self, pixels: Tensor) -> Tensor:
+        labels = torch.full((len(pixels),), self.label or 0)
+        return torch.nn.functional.one_hot(labels, 3).float()
+
+
+def test_warming_up_asks_nothing_and_happens_once() -> None:
+    attacker = Attacker(MeteredImageTarget(Stripes()), tiny_model(), settings())
+    before = attacker.surrogate.network.state_dict()["dense.0.weight"].clone()
+    attacker.before_batch(some_images())
+    warm = attacker.surrogate.network.state_dict()["dense.0.weight"].clone()
+    attacker.before_batch(some_images())
+    assert attacker.counts()["training"]["rows_sent"] == 0
+    assert not torch.equal(before, warm)
+    assert torch.equal(warm, attacker.surrogate.network.state_dict()["dense.0.weight"])
+
+
+def test_every_row_is_counted_as_training_and_the_surrogate_never_reaches_the_target() -> None:
+    model, batch = tiny_model(), a_batch()
+    attacker = Attacker(MeteredImageTarget(Stripes()), model, settings())
+    problem = ImageProblem(model, attacker.term)
+    codes = torch.randn(6, 6, requires_grad=True)
+    problem.adversarial(problem.decode(codes), batch).sum().backward()
+    assert attacker.counts()["training"]["rows_sent"] == 0
+    attacker.after_batch(model, batch, torch.Generator().manual_seed(0))
+    counts = attacker.counts()
+    assert counts["training"]["rows_sent"] == 12  # x and x'
+    assert counts["attack"]["rows_sent"] == 0
+    assert len(attacker.surrogate.buffer.images) == 12
+
+
+def test_evolution_sends_two_rows_a_pair_and_the_value_itself() -> None:
+    model, batch = tiny_model(), a_batch()
+    attacker = Attacker(MeteredImageTarget(Stripes()), model, settings(adversarial_gradient="evolution"))
+    problem = ImageProblem(model, attacker.term)
+    problem.adversarial(problem.decode(torch.randn(6, 6, requires_grad=True)), batch)
+    assert attacker.counts()["training"]["rows_sent"] == 6 * (2 * 2 + 1)
+
+
+def test_the_targets_own_gradient_needs_gradient_access() -> None:
+    model, own = tiny_model(), settings(adversarial_gradient="target")
+    with pytest.raises(ValueError, match="expected gradient access for the target's own gradient, got score access"):
+        Attacker(MeteredImageTarget(DifferentiableStripes()), model, own)
+    attacker = Attacker(MeteredImageTarget(DifferentiableStripes(), access="gradient"), model, own)
+    problem = ImageProblem(model, attacker.term)
+    codes = torch.randn(6, 6, requires_grad=True)
+    problem.adversarial(problem.decode(codes), a_batch()).sum().backward()
+    assert codes.grad is not None
+    assert codes.grad.abs().sum() > 0
+    assert attacker.counts()["training"]["rows_sent"] == 6
+
+
+def test_flips_that_the_keeper_follows_teach_that_nothing_was_gained() -> None:
+    model, batch = tiny_model(), a_batch(24)
+    answers = {}
+    for name, keeper in (("free", None), ("kept", Stripes())):
+        attacker = Attacker(MeteredImageTarget(Stripes()), model, settings(), keeper)
+        values = attacker.after_batch(model, batch, torch.Generator().manual_seed(0))
+        answers[name] = attacker.surrogate.buffer.answers
+    gold = torch.nn.functional.one_hot(batch.labels, 3).float()
+    followed = answers["free"][24:].argmax(dim=1) != batch.labels
+    assert followed.any()  # the untrained decoder's x' is of one class
+    assert torch.equal(answers["kept"][24:][followed], gold[followed])
+    assert torch.equal(answers["kept"][24:][~followed], answers["free"][24:][~followed])
+    assert torch.equal(answers["kept"][:24], answers["free"][:24])
+    assert values["flip_rate"] > 0
+    assert values["flip_rate_kept"] == 0
+
+
+def test_a_flip_outside_the_ball_is_told_apart() -> None:
+    model, batch = tiny_model(), a_batch(24)
+    wide = Attacker(MeteredImageTarget(Stripes()), model, settings())
+    found = wide.after_batch(model, batch, torch.Generator().manual_seed(0))
+    assert found["flip_rate_inside"] == found["flip_rate"] > 0
+    narrow = LearnerConfig(num_particles=2, perturbation_input="features", epsilon=found["distance_adv"] / 2)
+    shut = Attacker(MeteredImageTarget(Stripes()), model, AdversaryTrainingConfig(learner=narrow))
+    assert shut.after_batch(model, batch, torch.Generator().manual_seed(0))["flip_rate_inside"] == 0
+
+
+def test_label_access_gives_the_surrogate_one_hot_rows() -> None:
+    model = tiny_model()
+    attacker = Attacker(MeteredImageTarget(Stripes(), access="label"), model, settings())
+    attacker.after_batch(model, a_batch(), torch.Generator().manual_seed(0))
+    assert set(attacker.surrogate.buffer.answers.flatten().tolist()) == {0.0, 1.0}
+
+
+def test_others_classes_and_useless_keepers_are_refused() -> None:
+    target = Always(0)
+    target.label_names = ("a", "b")  # type: ignore[assignment]
+    with pytest.raises(ValueError, match="expected a target of 3 classes, got 2"):
+        Attacker(MeteredImageTarget(target), tiny_model(), settings())
+    with pytest.raises(ValueError, match="expected a surrogate beside a keeper, got gradient 'evolution'"):
+        Attacker(
+            MeteredImageTarget(Stripes()), tiny_model(), settings(adversarial_gradient="evolution"), keeper=Always(0)
+        )
