@@ -1,21 +1,29 @@
 """A finished run, read back from its folder: lines, images and summary, checked against each other."""
 
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from images_ext.outputs import STATUSES, ImageAttackResult
+from images_ext.evaluation.results import IMAGES_NAME, RESULTS_NAME, SUMMARY_NAME, read_results
+from images_ext.outputs import ImageAttackResult
 
-__all__ = ["IMAGES_NAME", "RESULTS_NAME", "SUMMARY_NAME", "FinishedRun", "is_flip", "read_run", "was_attacked"]
+__all__ = ["OWN_NAME", "FinishedRun", "is_flip", "read_object", "read_run", "run_name", "was_attacked"]
 
-RESULTS_NAME, IMAGES_NAME, SUMMARY_NAME = "results.jsonl", "images.safetensors", "summary.json"
 KINDS = ("inputs", "reconstructions", "adversarials")
-NAMES = {field.name for field in fields(ImageAttackResult)}
+OWN_NAME = "E'"
+SOURCE_NAMES = {
+    "adversarial": OWN_NAME,
+    "basis": "GBSM's basis, no Eq. 6",
+    "clean": "samples of E",
+    "cone": "ways to neighbours",
+    "isotropic": "isotropic noise",
+    "reconstruction": "clean reconstruction",
+}
+ATTACK_NAMES = {"pgd": "PGD", "stochastic": "Zhao et al., stochastic", "shrinking": "Zhao et al., shrinking"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,9 +52,20 @@ class FinishedRun:
         return dict(self.summary.get("settings") or {})
 
     @property
-    def source(self) -> str:
-        """Where the candidates came from, as tables name the run."""
-        return str(self.settings.get("source", self.folder.name))
+    def name(self) -> str:
+        """What the run did, as tables name it; the folder's name where it did not write that down."""
+        return run_name(self.settings) or self.folder.name
+
+    @property
+    def is_control(self) -> bool:
+        """Whether the run is one of METHOD's controls: our search, but not from E'."""
+        return self.settings.get("attack") == "ours" and self.settings.get("source") != "adversarial"
+
+
+def run_name(settings: dict[str, Any]) -> str | None:
+    """Return what an attack with these options is called in tables; None if they do not say."""
+    attack, source = settings.get("attack"), settings.get("source")
+    return ATTACK_NAMES.get(str(attack)) or SOURCE_NAMES.get(str(source))
 
 
 def was_attacked(result: ImageAttackResult) -> bool:
@@ -67,34 +86,33 @@ def read_run(folder: str | Path) -> FinishedRun:
         ValueError: If a file is missing, cannot be read, or does not fit the others; the message names it.
     """
     folder = Path(folder)
-    results = tuple(_read_lines(folder / RESULTS_NAME))
+    for name in (RESULTS_NAME, IMAGES_NAME, SUMMARY_NAME):
+        if not (folder / name).is_file():
+            raise ValueError(f"expected the folder of a finished run with {name}, got {folder} without it")
+    results = tuple(read_results(folder / RESULTS_NAME))
     images = _read_images(folder / IMAGES_NAME, len(results))
-    return FinishedRun(folder, results, *images, summary=_read_object(folder / SUMMARY_NAME))
+    return FinishedRun(folder, results, *images, summary=read_object(folder / SUMMARY_NAME))
 
 
-def _read_lines(path: Path) -> Iterator[ImageAttackResult]:
-    for number, line in enumerate(_text(path).splitlines(), start=1):
-        try:
-            row = json.loads(line)
-        except ValueError as error:
-            raise ValueError(f"expected a JSON object in line {number} of {path}, got {line[:60]!r}") from error
-        if not isinstance(row, dict) or set(row) - NAMES or row.get("status") not in STATUSES:
-            raise ValueError(f"expected the fields of a result in line {number} of {path}, got {line[:60]!r}")
-        try:
-            result = ImageAttackResult(**row)
-        except TypeError as error:
-            raise ValueError(f"expected the fields of a result in line {number} of {path}, got {error}") from error
-        if result.index != number - 1:
-            raise ValueError(f"expected index {number - 1} in line {number} of {path}, got {result.index}")
-        yield result
+def read_object(path: Path) -> dict[str, Any]:
+    """Return the object in a JSON file.
+
+    Raises:
+        ValueError: If it holds none.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"expected a JSON object in {path}, got {error}") from error
+    if not isinstance(content, dict):
+        raise ValueError(f"expected a JSON object in {path}, got {type(content).__name__}")
+    return content
 
 
 def _read_images(path: Path, rows: int) -> tuple[Tensor, Tensor, Tensor]:
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
-    if not path.is_file():
-        raise ValueError(f"expected {path.name} in {path.parent}, got none")
     try:
         tensors = load_file(path)
     except SafetensorError as error:
@@ -103,26 +121,6 @@ def _read_images(path: Path, rows: int) -> tuple[Tensor, Tensor, Tensor]:
     shapes = {tuple(tensor.shape) for tensor in tensors.values()}
     is_right = set(tensors) == set(KINDS) and len(shapes) == 1
     if not is_right or any(t.dtype != torch.uint8 or t.ndim != 4 or len(t) != rows for t in tensors.values()):
-        raise ValueError(
-            f"expected {', '.join(KINDS)} of uint8 [{rows}, channels, height, width] in {path}, got {found}"
-        )
+        wanted = f"{', '.join(KINDS)} of uint8 [{rows}, channels, height, width]"
+        raise ValueError(f"expected {wanted} in {path}, got {found}")
     return tensors["inputs"], tensors["reconstructions"], tensors["adversarials"]
-
-
-def _read_object(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(_text(path))
-    except json.JSONDecodeError as error:
-        raise ValueError(f"expected a JSON object in {path}, got {error}") from error
-    if not isinstance(content, dict):
-        raise ValueError(f"expected a JSON object in {path}, got {type(content).__name__}")
-    return content
-
-
-def _text(path: Path) -> str:
-    if not path.is_file():
-        raise ValueError(f"expected {path.name} in {path.parent}, got none")
-    try:
-        return path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"expected UTF-8 in {path}, got {error}") from error

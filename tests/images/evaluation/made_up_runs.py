@@ -10,11 +10,21 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from images_ext.evaluation.finished_run import FinishedRun, read_run
+from images_ext.evaluation.judged_folders import JudgedRun, judged_run
+from images_ext.evaluation.label_kept import judge_run
 from images_ext.outputs import ImageAttackResult
 from textsem.latent.objective import NORMS
 
 NAMES = ("cat", "dog", "owl")
-SETTINGS = {"source": "adversarial", "norm": "linf", "epsilon": 0.3, "max_queries": 100, "seed": 0}
+EPSILON = 0.3
+SETTINGS: dict[str, Any] = {
+    "attack": "ours",
+    "source": "adversarial",
+    "norm": "linf",
+    "eps": EPSILON,
+    "max_queries": 100,
+    "seed": 0,
+}
 
 
 class FirstPixelJudge:
@@ -54,7 +64,6 @@ def line(
     shift: int = 30,
     queries: int = 3,
     label: str = "cat",
-    epsilon: float = 0.3,
 ) -> tuple[ImageAttackResult, Tensor, Tensor]:
     """Return a result, its input and its returned image.
 
@@ -66,14 +75,13 @@ def line(
         shift: By how many bytes a flip is brighter.
         queries: Rows sent.
         label: The true class.
-        epsilon: Of the ball in linf.
     """
     original = image(judged_before)
     if kind == "error":
         return ImageAttackResult(index, label, None, "error", message="target did not answer"), original, original
     if kind == "skipped":
         return ImageAttackResult(index, label, "owl", "skipped"), original, original
-    nothing = dict.fromkeys(NORMS)
+    nothing: dict[str, float | None] = dict.fromkeys(NORMS)
     if kind == "resists":
         failed = ImageAttackResult(
             index, label, label, "failed", queries=100, flip_distance=nothing, is_reconstruction_flipped=False
@@ -86,12 +94,12 @@ def line(
         index,
         label,
         label,
-        "success" if found["linf"] < epsilon else "failed",
+        "success" if found["linf"] < EPSILON else "failed",
         adversarial_prediction="dog",
         scores={"original": before, "adversarial": after},
         queries=queries,
         distance=found,
-        flip_distance=dict(found),
+        flip_distance={**found},
         is_reconstruction_flipped=False,
     )
     return flip, original, changed
@@ -115,3 +123,20 @@ def write_run(
     save_file(tensors, folder / "images.safetensors")
     (folder / "summary.json").write_text(json.dumps({"settings": dict(settings), **more}), encoding="utf-8")
     return read_run(folder)
+
+
+def write_judged_run(
+    folder: Path,
+    lines: Sequence[tuple[ImageAttackResult, Tensor, Tensor]],
+    *,
+    settings: Mapping[str, Any] = SETTINGS,
+    judge: str = "a",
+    **more: Any,
+) -> JudgedRun:
+    """Write a finished run with the judgements of ``FirstPixelJudge``, and read it back."""
+    identity = {"name": "first pixel", "sha256": judge}
+    run = write_run(folder, lines, settings=settings, label_kept={"judge": identity}, **more)
+    judgements = judge_run(run, FirstPixelJudge())
+    text = "".join(json.dumps(judgement.to_dict()) + "\n" for judgement in judgements)
+    (folder / "judgements.jsonl").write_text(text, encoding="utf-8")
+    return judged_run(run)

@@ -1,0 +1,90 @@
+"""One run on images held against others on the same images: is E' above its controls?"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from images_ext.evaluation.finished_run import was_attacked
+from images_ext.evaluation.judged_folders import JudgedRun
+from textsem.runs.comparison import compare_paired, compare_proportions
+from textsem.runs.two_samples import holm
+
+__all__ = ["Rivalry", "rivalries"]
+
+SIGNIFICANT = 0.05
+
+
+@dataclass(frozen=True)
+class Rivalry:
+    """One run held against another on the same images, pair by pair.
+
+    Args:
+        name: Of the other run.
+        is_control: Whether it is a control of METHOD's section 6.
+        counts: ``joint`` where both runs were judged, else ``success``.
+        difference: Rate of this run minus the other's.
+        interval: Newcombe's 95% interval of the difference, as if the samples were independent: the cautious one.
+        only_own: Images on which this run alone succeeded.
+        only_other: The other way round.
+        p_value: McNemar's exact test, adjusted after Holm for the number of other runs.
+        is_above: Whether this run has more successes, at p below 0.05.
+    """
+
+    name: str
+    is_control: bool
+    counts: str
+    difference: float
+    interval: tuple[float, float]
+    only_own: int
+    only_other: int
+    p_value: float
+    is_above: bool
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON types."""
+        return {**asdict(self), "interval": list(self.interval)}
+
+
+def rivalries(own: JudgedRun, others: Sequence[JudgedRun]) -> list[Rivalry]:
+    """Hold a run against others on the same images and target.
+
+    Raises:
+        ValueError: If another run saw other images or another target, or was judged by another judge.
+    """
+    attacked = [result.index for result in own.run.results if was_attacked(result)]
+    if not attacked:
+        return []
+    pairs = []
+    for other in others:
+        _check_same(own, other)
+        counts = "success" if own.joint is None or other.joint is None else "joint"
+        sides = [run.successes if counts == "success" else run.joint or frozenset() for run in (own, other)]
+        pairs.append((other.run, counts, *([i in side for i in attacked] for side in sides)))
+    paired = [compare_paired(first, second) for _, _, first, second in pairs]
+    adjusted = holm([found.p_value for found in paired])
+    n = len(attacked)
+    return [
+        Rivalry(
+            name=run.name,
+            is_control=run.is_control,
+            counts=counts,
+            difference=found.difference,
+            interval=compare_proportions(sum(first), n, sum(second), n).interval,
+            only_own=found.only_first,
+            only_other=found.only_second,
+            p_value=p,
+            is_above=p < SIGNIFICANT and found.difference > 0,
+        )
+        for (run, counts, first, second), found, p in zip(pairs, paired, adjusted, strict=True)
+    ]
+
+
+def _check_same(own: JudgedRun, other: JudgedRun) -> None:
+    seen = [[(r.label, r.prediction) for r in run.run.results] for run in (own, other)]
+    if seen[0] != seen[1] or not own.run.inputs.equal(other.run.inputs):
+        raise ValueError(
+            f"expected a run on the same images and target as {own.run.folder} in {other.run.folder}, got other ones"
+        )
+    judges = [None if run.kept is None else run.kept["judge"]["sha256"] for run in (own, other)]
+    if None not in judges and judges[0] != judges[1]:
+        raise ValueError(f"expected the judge of {own.run.folder} for {other.run.folder} too, got another one")
