@@ -82,7 +82,7 @@ def pgd(
     """
     pixels = pixels.detach()
     best = pixels.clone()
-    highest = torch.full(pixels.shape[:1], -torch.inf, device=pixels.device)
+    highest = torch.full(pixels.shape[:1], -torch.inf, dtype=pixels.dtype, device=pixels.device)
     is_fooled = torch.zeros(pixels.shape[:1], dtype=torch.bool, device=pixels.device)
     for _ in range(config.num_restarts):
         start = random_start(pixels, config=config, generator=generator) if config.random_start else pixels
@@ -92,7 +92,7 @@ def pgd(
         last = pgd_steps(logits, pixels[rows], labels[rows], start=start[rows], config=config)
         with torch.no_grad():
             answers = logits(last)
-        loss = F.cross_entropy(answers, labels[rows], reduction="none")
+        loss = F.cross_entropy(answers, labels[rows], reduction="none").to(pixels.dtype)
         fools = answers.argmax(dim=-1) != labels[rows]
         is_better = fools | (loss > highest[rows])
         best[rows[is_better]] = last[is_better]
