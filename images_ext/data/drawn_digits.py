@@ -12,7 +12,8 @@ __all__ = ["draw_digits"]
 _SIDE = 28
 # As in MNIST: the digit's longer side fills 20 pixels, and its centre of mass is the middle of the image.
 _BOX = 20.0
-_POINTS_BETWEEN = 8
+_POINTS_BETWEEN = 6
+_LEAST_SQUARE = 1e-12  # two points of a curve may coincide
 
 _Stroke = tuple[tuple[float, float], ...]
 # Ways to write each digit; a way is one or more strokes, a stroke the points that a pen passes in a smooth curve.
@@ -171,12 +172,13 @@ def _smooth(points: Tensor) -> Tensor:
 def _ink(curves: Sequence[Tensor], *, half_width: float, softness: float) -> Tensor:
     """Return ink from 0 to 1, [28, 28]: full within the pen's width of a curve, fading over ``softness`` pixels."""
     axis = torch.arange(_SIDE).float()
-    pixels = torch.stack(torch.meshgrid(axis, axis, indexing="xy"), dim=-1).unsqueeze(2)
-    starts = torch.cat([curve[:-1] for curve in curves])
-    ways = torch.cat([curve.diff(dim=0) for curve in curves])
-    along = ((pixels - starts) * ways).sum(-1) / ways.square().sum(-1).clamp(min=1e-12)  # two points may coincide
-    nearest = starts + along.clamp(0, 1).unsqueeze(-1) * ways
-    distance = (pixels - nearest).norm(dim=-1).amin(-1)
+    start_x, start_y = torch.cat([curve[:-1] for curve in curves]).unbind(1)
+    way_x, way_y = torch.cat([curve.diff(dim=0) for curve in curves]).unbind(1)
+    length = (way_x.square() + way_y.square()).clamp(min=_LEAST_SQUARE)
+    # [y, x, segments], built from parts that know only x or only y.
+    from_x, from_y = axis.reshape(1, -1, 1) - start_x, axis.reshape(-1, 1, 1) - start_y
+    along = (from_x * (way_x / length) + from_y * (way_y / length)).clamp(0, 1)
+    distance = ((from_x - along * way_x).square() + (from_y - along * way_y).square()).amin(-1).sqrt()
     return ((half_width - distance) / softness + 0.5).clamp(0, 1)
 
 
