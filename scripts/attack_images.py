@@ -47,6 +47,7 @@ def parse_options(arguments: Sequence[str] | None = None) -> dict[str, Any]:
     add("--filter-model", help="folder of a classifier that must keep the label (default: none)")
     add("--filter-lead", type=float, help="nats by which it must (default: 0.5)")
     add("--judge", help="folder of the independent classifier that the report asks (default: none)")
+    add("--controls", nargs="+", metavar="DIR", help="finished runs that the report sets this one against")
     add("--decoding", choices=["decoded", "residual"], help="x' = dec(z'), or x + dec(z') - dec(z) (default: decoded)")
     add("--num-candidates", type=int, help="candidates drawn before any is dropped (default: 120)")
     add("--min-scale", type=float, help="shortest move, as a share of the code's length (default: 0.1)")

@@ -7,7 +7,7 @@ from typing import Any
 
 from images_ext.outputs import STATUSES, ImageAttackResult
 from textsem.latent.objective import Norm
-from textsem.runs.intervals import wilson_interval
+from textsem.runs.intervals import proportion
 
 __all__ = ["RADII", "success_by_radius", "summarise"]
 
@@ -59,10 +59,10 @@ def summarise(
         "confidence": confidence,
         "target_accuracy": _share(len(attacked), num_asked),
         "accuracy_under_attack": _share(len(attacked) - len(successes), num_asked),
-        "success": _rate(len(successes), len(attacked), confidence),
-        "success_of_all": _rate(len(successes), len(results), confidence),
-        "raw": _rate(sum(_nearest(r) is not None for r in attacked), len(attacked), confidence),
-        "reconstruction_flips": _rate(sum(reconstructions), len(reconstructions), confidence),
+        "success": proportion(len(successes), len(attacked), confidence),
+        "success_of_all": proportion(len(successes), len(results), confidence),
+        "raw": proportion(sum(_nearest(r) is not None for r in attacked), len(attacked), confidence),
+        "reconstruction_flips": proportion(sum(reconstructions), len(reconstructions), confidence),
         "queries": _queries(attacked, successes, confidence),
         "distance": {name: _describe([r.distance[name] for r in successes if r.distance]) for name in RADII},
         "success_by_radius": {
@@ -95,8 +95,8 @@ def success_by_radius(
         rows.append(
             {
                 "eps": eps,
-                "success": _rate(count, len(attacked), confidence),
-                "success_of_all": _rate(count, len(results), confidence),
+                "success": proportion(count, len(attacked), confidence),
+                "success_of_all": proportion(count, len(results), confidence),
                 "accuracy": _share(len(attacked) - count, num_asked),
             }
         )
@@ -117,7 +117,7 @@ def _queries(
         "mean": mean(rows) if rows else None,
         "median": median(rows) if rows else None,
         "success_at": {
-            str(k): _rate(sum(r.queries <= k for r in successes), len(attacked), confidence) for k in QUERY_BUDGETS
+            str(k): proportion(sum(r.queries <= k for r in successes), len(attacked), confidence) for k in QUERY_BUDGETS
         },
     }
 
@@ -126,7 +126,7 @@ def _by_label(results: Sequence[ImageAttackResult], confidence: float) -> dict[s
     found = {}
     for label in sorted({result.label for result in results}):
         attacked = [result for result in results if result.label == label and _was_right(result)]
-        found[label] = _rate(sum(result.status == "success" for result in attacked), len(attacked), confidence)
+        found[label] = proportion(sum(result.status == "success" for result in attacked), len(attacked), confidence)
     return found
 
 
@@ -153,15 +153,6 @@ def _check(result: ImageAttackResult) -> None:
             f"expected predictions that fit status {result.status} in line {result.index}, got label {result.label}, "
             f"prediction {result.prediction}, adversarial_prediction {changed}"
         )
-
-
-def _rate(count: int, of: int, confidence: float) -> dict[str, Any]:
-    return {
-        "count": count,
-        "of": of,
-        "rate": _share(count, of),
-        "interval": list(wilson_interval(count, of, confidence)),
-    }
 
 
 def _share(part: int, whole: int) -> float | None:

@@ -176,12 +176,7 @@ class ImageRunFiles:
             stored = json.loads(path.read_text(encoding="utf-8"))
         except ValueError as error:
             raise ValueError(f"expected whole JSON in {path}, got {error}: begin the run anew") from error
-        given = json.loads(json.dumps(settings))
-        for name in sorted({*stored, *given}):
-            if stored.get(name) != given.get(name):
-                raise ValueError(
-                    f"expected {name} {stored.get(name)!r} as in the run to be resumed, got {given.get(name)!r}"
-                )
+        _check_same(stored, json.loads(json.dumps(settings)))
 
     def _cut_to_pairs(self) -> int:
         """Cut lines and images to the whole ones that both files have; return their number."""
@@ -203,6 +198,14 @@ class ImageRunFiles:
         if num_done < len(results):
             write_whole(lines, b"".join(map(to_line, results[:num_done])))
         return num_done
+
+
+def _check_same(stored: Any, given: Any, *, field: str = "") -> None:
+    if isinstance(stored, dict) and isinstance(given, dict):
+        for name in sorted({*stored, *given}):
+            _check_same(stored.get(name), given.get(name), field=f"{field}.{name}" if field else name)
+    elif stored != given:
+        raise ValueError(f"expected {field} {stored!r} as in the run to be resumed, got {given!r}")
 
 
 def _from_line(line: bytes, number: int, path: Path) -> ImageAttackResult:

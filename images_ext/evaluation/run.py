@@ -1,5 +1,6 @@
 """The main job on images: attack a classifier and leave results, images, summary and report in a folder."""
 
+import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
@@ -67,11 +68,12 @@ def attack_images(config: AttackImagesConfig, *, progress: Progress | None = Non
 def _settings(config: AttackImagesConfig, data: ImageSet, loaded: LoadedImageAttack) -> dict[str, Any]:
     """Return what a line depends on."""
     options = {name: value for name, value in asdict(config).items() if name not in NOT_BINDING}
+    moves = {name: value for name, value in (loaded.moves or {}).items() if name != "seed"}
     return {
         **options,
         "images": identify_data(data),
         "models": loaded.identity,
-        "moves": loaded.moves,
+        "moves": moves,
         "search": asdict(config.search_config()),
     }
 
@@ -107,8 +109,9 @@ def _conclude(
         "versions": package_versions(),
     }
     write_json(folder / SUMMARY_NAME, summary)
-    write_report(folder, judge=config.judge)
-    return summary
+    plain: dict[str, Any] = json.loads((folder / SUMMARY_NAME).read_text(encoding="utf-8"))
+    write_report(folder, controls=config.controls, judge=config.judge)
+    return plain
 
 
 def _rows(result: ImageAttackResult) -> int:

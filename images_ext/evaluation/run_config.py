@@ -17,7 +17,7 @@ AttackName = Literal["ours", "pgd", "stochastic", "shrinking"]
 ATTACKS: tuple[AttackName, ...] = get_args(AttackName)
 
 # What a line does not depend on: a run may be resumed with another value.
-NOT_BINDING = ("data", "output", "resume", "device", "chunk_size", "judge")
+NOT_BINDING = ("data", "output", "resume", "device", "chunk_size", "judge", "controls")
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,7 @@ class AttackImagesConfig:
         filter_model: Folder of a classifier, neither target nor judge, that has to keep the label; None for none.
         filter_lead: Nats by which the filter model must put the label ahead.
         judge: Folder of the independent classifier that the report asks afterwards; None for none.
+        controls: Folders of finished runs on the same images and target that the report sets this one against.
         decoding: ``decoded`` or ``residual``, see ``MoveConfig.output``.
         num_candidates: Candidates drawn before any is dropped, and before any answer.
         min_scale: Shortest move, as a share of the code's length.
@@ -72,6 +73,7 @@ class AttackImagesConfig:
     filter_model: str | None = None
     filter_lead: float = 0.5
     judge: str | None = None
+    controls: tuple[str, ...] = ()
     decoding: Output = "decoded"
     num_candidates: int = 120
     min_scale: float = 0.1
@@ -86,7 +88,8 @@ class AttackImagesConfig:
     chunk_size: int = 64
 
     def __post_init__(self) -> None:
-        """Check what no part checks that is built from these options."""
+        """Check what no part checks that is built from these options; a list of controls becomes a tuple."""
+        object.__setattr__(self, "controls", tuple(self.controls))
         choices = {
             "dataset": (self.dataset, get_args(DataName)),
             "split": (self.split, ("train", "dev", "test")),
