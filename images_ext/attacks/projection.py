@@ -94,4 +94,5 @@ def _onto_sphere(x_adv: Tensor, x: Tensor, norm: Norm, limit: Tensor) -> Tensor:
     count = x[0].numel()
     radius = {"l2": limit, "rms": limit * math.sqrt(count), "mse": (limit * count).sqrt()}[norm]
     length = torch.linalg.vector_norm(difference, dim=(1, 2, 3), keepdim=True).clamp_min(torch.finfo(x.dtype).tiny)
-    return x + difference * (radius / length).clamp_max(1.0)
+    moved: Tensor = x + difference * (radius / length).clamp_max(1.0)
+    return moved

@@ -79,7 +79,7 @@ class ModuleTarget(nn.Module):
         """Return probabilities [batch, classes], float32 on the CPU."""
         if len(pixels) == 0:
             return torch.empty(0, len(self.label_names))
-        answers = [self.logits(chunk).float().softmax(dim=-1).cpu() for chunk in pixels.split(CHUNK_ROWS)]
+        answers = [self.logits(chunk).float().softmax(dim=-1).cpu() for chunk in torch.split(pixels, CHUNK_ROWS)]
         return torch.cat(answers)
 
 

@@ -93,11 +93,11 @@ def train_image_target(
     check_writable(folder)
     lock = FolderLock(folder)
     try:
-        network = build_network(network_config, seed=config.seed).to(device)
         settings = {"network": asdict(network_config), "training": asdict(config), "images": len(train)}
         settings = json.loads(json.dumps(settings))  # as a state gives them back: lists for tuples
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)  # dropout knows no generator
+            network = build_network(network_config, seed=config.seed).to(device)
             run = ImageTargetRun(network, train, config, folder, settings=settings, checkpoint_every=checkpoint_every)
             if is_resumed:
                 run.resume()

@@ -1,13 +1,20 @@
 """Settings of an image target's training, and the presets for a GPU and for two cores."""
 
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Literal
 
 from images_ext.attacks.pgd import PgdConfig
 from images_ext.targets.reference import REFERENCE_PRESETS, ReferenceConfig
 from images_ext.targets.residual import RESIDUAL_PRESETS, ResidualConfig, widened
 
-__all__ = ["PRESETS", "ImageTargetTrainingConfig", "NetworkKind", "evaluation_attack", "make_configs"]
+__all__ = [
+    "PRESETS",
+    "ImageTargetTrainingConfig",
+    "NetworkKind",
+    "TargetPreset",
+    "evaluation_attack",
+    "make_configs",
+]
 
 NetworkKind = Literal["residual", "reference"]
 
@@ -89,33 +96,46 @@ class ImageTargetTrainingConfig:
         return replace(self, last_attack=attack, **given)  # type: ignore[arg-type]
 
 
+@dataclass(frozen=True)
+class TargetPreset:
+    """What a preset names.
+
+    Args:
+        width: Factor on the published widths.
+        training: Settings.
+    """
+
+    width: float
+    training: ImageTargetTrainingConfig
+
+
 _LINF_MNIST, _LINF_COLOUR = 0.3, 8 / 255
 
-PRESETS: dict[str, dict[str, Any]] = {
-    "gpu-mnist": {
-        "width": 1.0,
-        "training": ImageTargetTrainingConfig(
+PRESETS: dict[str, TargetPreset] = {
+    "gpu-mnist": TargetPreset(
+        width=1.0,
+        training=ImageTargetTrainingConfig(
             num_epochs=80, attack=PgdConfig(_LINF_MNIST, 0.01, num_steps=40), epsilon_epochs=2.0
         ),
-    },
-    "gpu-svhn": {
-        "width": 1.0,
-        "training": ImageTargetTrainingConfig(
+    ),
+    "gpu-svhn": TargetPreset(
+        width=1.0,
+        training=ImageTargetTrainingConfig(
             num_epochs=60, attack=PgdConfig(_LINF_COLOUR, 1 / 255, num_steps=40), epsilon_epochs=2.0
         ),
-    },
-    "gpu-celeba": {
-        "width": 1.0,
-        "training": ImageTargetTrainingConfig(
+    ),
+    "gpu-celeba": TargetPreset(
+        width=1.0,
+        training=ImageTargetTrainingConfig(
             num_epochs=40,
             attack=PgdConfig(_LINF_COLOUR, 1 / 255, num_steps=40),
             epsilon_epochs=2.0,
             is_mirrored=True,
         ),
-    },
-    "mnist": {
-        "width": 1.0,
-        "training": ImageTargetTrainingConfig(
+    ),
+    "mnist": TargetPreset(
+        width=1.0,
+        training=ImageTargetTrainingConfig(
             num_epochs=8,
             attack=PgdConfig(_LINF_MNIST, 0.2, num_steps=1),
             attack_start="previous",
@@ -123,20 +143,20 @@ PRESETS: dict[str, dict[str, Any]] = {
             last_attack=PgdConfig(_LINF_MNIST, 0.01, num_steps=40),
             num_last_images=3072,
         ),
-    },
-    "svhn": {
-        "width": 0.5,
-        "training": ImageTargetTrainingConfig(
+    ),
+    "svhn": TargetPreset(
+        width=0.5,
+        training=ImageTargetTrainingConfig(
             num_epochs=6,
             attack=PgdConfig(_LINF_COLOUR, 10 / 255, num_steps=1),
             epsilon_epochs=1.5,
             last_attack=PgdConfig(_LINF_COLOUR, 1 / 255, num_steps=40),
             num_last_images=512,
         ),
-    },
-    "celeba": {
-        "width": 0.5,
-        "training": ImageTargetTrainingConfig(
+    ),
+    "celeba": TargetPreset(
+        width=0.5,
+        training=ImageTargetTrainingConfig(
             num_epochs=5,
             batch_size=64,
             attack=PgdConfig(_LINF_COLOUR, 10 / 255, num_steps=1),
@@ -147,18 +167,18 @@ PRESETS: dict[str, dict[str, Any]] = {
             num_dev_images=500,
             num_watched=128,
         ),
-    },
-    "mnist-reference": {
-        "width": 1.0,
-        "training": ImageTargetTrainingConfig(num_epochs=4, learning_rate=3e-3, max_shift=2, num_watched=0),
-    },
-    "svhn-reference": {
-        "width": 1.0,
-        "training": ImageTargetTrainingConfig(num_epochs=4, learning_rate=3e-3, max_shift=2, num_watched=0),
-    },
-    "celeba-reference": {
-        "width": 1.0,
-        "training": ImageTargetTrainingConfig(
+    ),
+    "mnist-reference": TargetPreset(
+        width=1.0,
+        training=ImageTargetTrainingConfig(num_epochs=4, learning_rate=3e-3, max_shift=2, num_watched=0),
+    ),
+    "svhn-reference": TargetPreset(
+        width=1.0,
+        training=ImageTargetTrainingConfig(num_epochs=4, learning_rate=3e-3, max_shift=2, num_watched=0),
+    ),
+    "celeba-reference": TargetPreset(
+        width=1.0,
+        training=ImageTargetTrainingConfig(
             num_epochs=8,
             batch_size=64,
             learning_rate=2e-3,
@@ -167,7 +187,7 @@ PRESETS: dict[str, dict[str, Any]] = {
             num_dev_images=500,
             num_watched=0,
         ),
-    },
+    ),
 }
 """By data and kind: sizes as METHOD.md, section 5, names them (``gpu-``), and what two cores train in minutes."""
 
@@ -201,12 +221,12 @@ def make_configs(
     if name not in PRESETS:
         raise ValueError(f"expected a preset among {', '.join(PRESETS)}, got {name!r}")
     preset = PRESETS[name]
-    factor = preset["width"] if width is None else width
+    factor = preset.width if width is None else width
     if kind == "reference":
         base = REFERENCE_PRESETS[dataset]
         sizes = [factor * size for size in (*base.widths, base.hidden_dim)]
         if factor <= 0 or any(size != int(size) for size in sizes):
             raise ValueError(f"expected a width > 0 that keeps channels whole, got {factor}")
         network = replace(base, widths=tuple(int(size) for size in sizes[:-1]), hidden_dim=int(sizes[-1]))
-        return network, preset["training"]
-    return widened(RESIDUAL_PRESETS[dataset], factor), preset["training"]
+        return network, preset.training
+    return widened(RESIDUAL_PRESETS[dataset], factor), preset.training

@@ -182,11 +182,11 @@ class ImageTargetRun:
         logits = self.network(pixels)
         loss = F.cross_entropy(logits, labels)
         if not torch.isfinite(loss):
-            raise FloatingPointError(f"expected a finite loss, got {float(loss)} at step {step}")
+            raise FloatingPointError(f"expected a finite loss, got {loss.item()} at step {step}")
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         self.optimiser.step()
-        self.progress.loss_sum += float(loss.detach()) * len(labels)
+        self.progress.loss_sum += loss.item() * len(labels)
         self.progress.correct += int((logits.argmax(dim=-1) == labels).sum())
         self.progress.seen += len(labels)
 

@@ -31,14 +31,13 @@ def lengths(difference: Tensor, norm: str) -> Tensor:
 
 def naive_pgd(logits: Callable[[Tensor], Tensor], x: Tensor, y: int, starts: Tensor, config: PgdConfig) -> Tensor:
     """Attack one image, restart by restart, all of them; [1, channels, height, width]."""
-    ends, losses = [], []
+    ends: list[Tensor] = []
+    losses: list[float] = []
     for start in starts:
         x_adv = start[None]
         for _ in range(config.num_steps):
             x_adv = x_adv.detach().requires_grad_()
-            F.cross_entropy(logits(x_adv), torch.tensor([y])).backward()
-            assert x_adv.grad is not None
-            g = x_adv.grad
+            (g,) = torch.autograd.grad(F.cross_entropy(logits(x_adv), torch.tensor([y])), x_adv)
             move = g.sign() if config.norm == "linf" else g / g.norm()
             difference = x_adv.detach() + config.step_size * move - x
             if config.norm == "linf":
@@ -170,7 +169,7 @@ def test_settings_out_of_range_are_refused(fields: dict[str, object], message: s
 @pytest.mark.parametrize(("norm", "epsilon", "step_size"), [("linf", 0.08, 0.02), ("l2", 0.5, 0.12)])
 def test_agrees_with_foolbox(norm: str, epsilon: float, step_size: float) -> None:
     foolbox = pytest.importorskip("foolbox")
-    model = network().float()
+    model = network().float().eval()
     pixels, labels = question()
     pixels = pixels.float()
     config = PgdConfig(epsilon, step_size, norm=norm, num_steps=5, random_start=False)  # type: ignore[arg-type]

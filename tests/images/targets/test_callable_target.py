@@ -9,8 +9,9 @@ NAMES = ("a", "b")
 
 def test_arrays_and_lists_are_taken_too() -> None:
     pixels = torch.rand(2, 1, 2, 2)
-    for answer in (np.array([[0.25, 0.75]] * 2), [[0.25, 0.75]] * 2, torch.tensor([[0.25, 0.75]] * 2)):
-        target = CallableTarget(lambda pixels, answer=answer: answer, NAMES)
+    rows = [[0.25, 0.75]] * 2
+    for function in (lambda pixels: np.array(rows), lambda pixels: rows, lambda pixels: torch.tensor(rows)):
+        target = CallableTarget(function, NAMES)
         assert torch.equal(target.predict(pixels), torch.tensor([[0.25, 0.75]] * 2))
 
 

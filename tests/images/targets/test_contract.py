@@ -1,5 +1,7 @@
 """What every target of images promises, whatever it is made of."""
 
+from collections.abc import Callable
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -32,7 +34,12 @@ def metered() -> MeteredImageTarget:
     return MeteredImageTarget(residual())
 
 
-TARGETS = {"residual": residual, "reference": reference, "function": function, "metered": metered}
+TARGETS: dict[str, Callable[[], ImageTarget]] = {
+    "residual": residual,
+    "reference": reference,
+    "function": function,
+    "metered": metered,
+}
 
 
 @pytest.fixture(params=sorted(TARGETS))
@@ -91,7 +98,11 @@ def bad_module(answer: Tensor) -> ModuleTarget:
     return ModuleTarget(Fixed(), NAMES)
 
 
-BAD = {"module": bad_module, "function": lambda answer: CallableTarget(lambda pixels: answer, NAMES)}
+def bad_function(answer: Tensor) -> CallableTarget:
+    return CallableTarget(lambda pixels: answer, NAMES)
+
+
+BAD: dict[str, Callable[[Tensor], ImageTarget]] = {"module": bad_module, "function": bad_function}
 
 
 @pytest.mark.parametrize("kind", sorted(BAD))

@@ -8,7 +8,7 @@ from images_ext.targets.module_target import ModuleTarget
 NAMES = ("a", "b")
 
 
-def linear(channels: int) -> nn.Module:
+def linear(channels: int) -> nn.Sequential:
     return nn.Sequential(nn.Flatten(), nn.Linear(channels * 4, 2)).double()
 
 
@@ -32,7 +32,9 @@ def test_gradient_reaches_the_pixels_through_the_scaling() -> None:
     pixels = torch.rand(2, 1, 2, 2, dtype=torch.float64, requires_grad=True)
     target = ModuleTarget(module, NAMES, mean=0.5, deviation=0.25)
     (gradient,) = torch.autograd.grad(target.logits(pixels)[:, 0].sum(), pixels)
-    torch.testing.assert_close(gradient, (module[1].weight[0] / 0.25).reshape(1, 1, 2, 2).expand(2, 1, 2, 2))
+    torch.testing.assert_close(
+        gradient, (module[1].get_parameter("weight")[0] / 0.25).reshape(1, 1, 2, 2).expand(2, 1, 2, 2)
+    )
 
 
 def test_many_rows_are_answered_as_few_are(monkeypatch: pytest.MonkeyPatch) -> None:
