@@ -16,6 +16,7 @@ from images_ext.data.images import ImageSet
 from images_ext.data.loading import DataUnavailableError, load_images
 from images_ext.evaluation.run_config import AttackImagesConfig
 from images_ext.model import ImageAdversary
+from images_ext.protocols import ImageTarget
 from images_ext.targets.loading import load_image_target
 from images_ext.targets.metering import MeteredImageTarget
 from textsem.latent.shells import HybridShrinkingSearch, IterativeStochasticSearch
@@ -71,21 +72,32 @@ def load_attacked_images(config: AttackImagesConfig) -> tuple[ImageSet, str | No
     return load_images("drawn-digits", None, "test", limit=limit), DRAWN_DIGITS_NOTICE
 
 
-def assemble(config: AttackImagesConfig) -> LoadedImageAttack:
+def assemble(
+    config: AttackImagesConfig,
+    *,
+    given_target: ImageTarget | None = None,
+    given_adversary: ImageAdversary | None = None,
+) -> LoadedImageAttack:
     """Load the models and put the attack together.
+
+    Args:
+        config: The options.
+        given_target: What a program hands over in the place of the target that the options name.
+        given_adversary: Likewise; what is handed over has no identity.
 
     Raises:
         ValueError: If a folder is missing or does not fit, or the judge took part.
     """
-    folders = {"target": _folder(config.target, BUNDLED_TARGET)}
-    if config.attack != "pgd":
+    folders = {} if given_target is not None else {"target": _folder(config.target, BUNDLED_TARGET)}
+    if config.attack != "pgd" and given_adversary is None:
         folders["adversary"] = _folder(config.adversary, BUNDLED_ADVERSARY)
     if config.filter_model is not None and config.attack != "pgd":
         folders["filter_model"] = Path(config.filter_model).expanduser()
     identity = {role: identify_folder(folder) for role, folder in folders.items()}
     _check_independent(config.judge, identity)
     device = config.device or _default_device()
-    target = MeteredImageTarget(ConstantRows(load_image_target(folders["target"], device=device)), access=config.access)
+    asked = load_image_target(folders["target"], device=device) if given_target is None else given_target
+    target = MeteredImageTarget(ConstantRows(asked), access=config.access)
     if config.attack == "pgd":
         attack = PgdAttack(
             config.ball(),
@@ -99,7 +111,7 @@ def assemble(config: AttackImagesConfig) -> LoadedImageAttack:
         filter_model = FilterModel(load_image_target(folders["filter_model"], device="cpu"), config.filter_lead)
         if filter_model.classifier.label_names != target.label_names:
             raise ValueError(f"expected a filter model with the target's classes {target.label_names}")
-    adversary = ImageAdversary.from_pretrained(folders["adversary"])
+    adversary = given_adversary or ImageAdversary.from_pretrained(folders["adversary"])
     moves = CodeMoves(adversary, config.move_config(num_particles=adversary.config.num_particles))
     return LoadedImageAttack(target, _search(config, moves, filter_model), identity, asdict(moves.config))
 
