@@ -87,7 +87,8 @@ class ImageDecoder(nn.Module):
         hidden = codes
         for i, layer in enumerate(self.dense):
             hidden = layer(nn.functional.silu(hidden) if i else hidden)
-        hidden = hidden.unflatten(-1, (self.config.start_channels, *self.config.sizes[0]))
+        height, width = self.config.sizes[0]
+        hidden = hidden.reshape(-1, self.config.start_channels, height, width)
         # Channels last, as in the extractor.
         hidden = hidden.contiguous(memory_format=torch.channels_last)
         for layer in self.layers:

@@ -158,7 +158,7 @@ class ImageAdversaryRun:
         if is_first_stage:
             learner = replace(learner, config=replace(learner.config, num_inner_updates=1))
         if phase == "adversarial" and self.attacker is not None:
-            self.attacker.before_batch(self.images)
+            self.attacker.before_batch(self.model, self.images)
         self.state, losses = train_batch(
             learner, self.problem, self.optimizer, self.state, batch, phase=phase, generator=self.generator
         )

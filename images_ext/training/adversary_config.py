@@ -37,6 +37,10 @@ class AdversaryTrainingConfig:
         surrogate_channels: Filters of the surrogate's convolutions.
         surrogate_hidden: Widths of its dense layers.
         surrogate_warmup_steps: Its steps on the labels of the training images, before any query.
+        exploration_batches: Batches of reconstructions with noise on their codes that the target is asked about then,
+            so that the surrogate knows the target's mistakes around the data before E' moves.
+        exploration_noise: Longest noise on the codes of such reconstructions, as a share of their length; each later
+            batch brings as many of them as it has images.  0: none are asked about.
         surrogate_steps: Distillation steps a batch.
         surrogate_rate: Adam's rate for it.
         surrogate_batch_size: Rows of its steps.
@@ -64,6 +68,8 @@ class AdversaryTrainingConfig:
     surrogate_channels: tuple[int, ...] = (16, 32)
     surrogate_hidden: tuple[int, ...] = (100,)
     surrogate_warmup_steps: int = 500
+    exploration_batches: int = 100
+    exploration_noise: float = 1.0
     surrogate_steps: int = 2
     surrogate_rate: float = 1e-3
     surrogate_batch_size: int = 128
@@ -120,7 +126,7 @@ def _base_learner(epsilon: float, adversarial_weight: float) -> LearnerConfig:
         perturbation_input="features",
         recognition_rate=2e-5,
         recognition_rate_adv=2e-3,
-        decoder_rate=1e-4,
+        decoder_rate=3e-4,
         extractor_rate=1e-4,
         inner_rate=1e-3,
         inner_rate_adv=1e-3,
@@ -153,7 +159,7 @@ def _mnist(image_shape: tuple[int, int, int], num_classes: int) -> Preset:
         image_shape, 100, hidden=(256,), start_channels=32, filters=(16, 8), kernel_size=4, out_kernel_size=3
     )
     model = _base_model(image_shape, num_classes, latent_dim=100, channels=(16, 32), decoder=decoder)
-    return Preset(model, AdversaryTrainingConfig(learner=_base_learner(5.0, 1.0)))
+    return Preset(model, AdversaryTrainingConfig(learner=_base_learner(5.0, 2.0)))
 
 
 def _svhn(image_shape: tuple[int, int, int], num_classes: int) -> Preset:
@@ -161,7 +167,7 @@ def _svhn(image_shape: tuple[int, int, int], num_classes: int) -> Preset:
         image_shape, 128, hidden=(256,), start_channels=64, filters=(32, 16), kernel_size=4, out_kernel_size=3
     )
     model = _base_model(image_shape, num_classes, latent_dim=128, channels=(32, 64), decoder=decoder)
-    return Preset(model, AdversaryTrainingConfig(learner=_base_learner(6.0, 1.0)))
+    return Preset(model, AdversaryTrainingConfig(learner=_base_learner(5.0, 2.0)))
 
 
 def _celeba(image_shape: tuple[int, int, int], num_classes: int) -> Preset:
@@ -169,7 +175,7 @@ def _celeba(image_shape: tuple[int, int, int], num_classes: int) -> Preset:
         image_shape, 128, start_channels=64, filters=(48, 32, 16), kernel_size=4, out_kernel_size=3
     )
     model = _base_model(image_shape, num_classes, latent_dim=128, channels=(32, 48, 64), decoder=decoder)
-    return Preset(model, AdversaryTrainingConfig(learner=_base_learner(15.0, 1.0)))
+    return Preset(model, AdversaryTrainingConfig(learner=_base_learner(12.0, 2.0)))
 
 
 PRESETS: dict[str, Callable[[tuple[int, int, int], int], Preset]] = {

@@ -13,7 +13,7 @@ from images_ext.targets.metering import MeteredImageTarget
 from images_ext.training.adversary_config import AdversaryTrainingConfig
 from images_ext.training.image_problem import AdversarialTerm, DecodedImages, ImageBatch
 from images_ext.training.surrogate import EvolutionTerm, GradientTerm, Surrogate
-from textsem.latent.posterior import sample_mixture
+from textsem.latent.posterior import add_code_noise, sample_mixture
 
 __all__ = ["Attacker"]
 
@@ -83,33 +83,45 @@ class Attacker:
         with self.target.counting("training"):
             return self._term(outputs, batch)
 
-    def before_batch(self, images: ImageSet) -> None:
-        """Warm the surrogate up on the labels of the training images, once; no query is spent on that."""
+    def before_batch(self, model: ImageAdversary, images: ImageSet) -> None:
+        """Warm the surrogate up, once: on the labels of the training images, then on answers about their surroundings.
+
+        Args:
+            model: The adversary, whose reconstructions with noise on their codes are asked about.
+            images: Those of training.
+        """
         if self.is_warm or self.config.adversarial_gradient != "surrogate":
             return
         for _ in range(self.config.surrogate_warmup_steps):
-            rows = torch.randint(len(images), (self.config.surrogate_batch_size,), generator=self.generator)
-            gold = nn.functional.one_hot(images.labels[rows], images.num_classes).float()
-            self.surrogate.fit(images.pixels(rows), gold)
+            batch = self._some(images, self.config.surrogate_batch_size)
+            gold = nn.functional.one_hot(batch.labels, images.num_classes).float()
+            self.surrogate.fit(batch.pixels, gold)
+        for _ in range(self.config.exploration_batches if self.config.exploration_noise else 0):
+            batch = self._some(images, self.config.adversarial_batch_size)
+            self._distil(*self._ask(self._explored(model, batch), batch.labels)[:2])
         self.is_warm = True
 
+    def _some(self, images: ImageSet, num_rows: int) -> ImageBatch:
+        rows = torch.randint(len(images), (num_rows,), generator=self.generator)
+        return ImageBatch(images.pixels(rows), images.labels[rows])
+
     def after_batch(self, model: ImageAdversary, batch: ImageBatch, generator: torch.Generator) -> dict[str, float]:
-        """Ask the target about x and x' of this batch and take distillation steps; return what was seen.
+        """Ask the target about x, x' and surroundings of this batch, take distillation steps; return what was seen.
 
         Args:
             model: The adversary.
             batch: All rows.
             generator: Draws particles.
         """
-        labels, epsilon = batch.labels, self.config.learner.epsilon
-        images = to_bytes(torch.cat([batch.pixels, self._perturbed(model, batch, generator)]))
-        clean, adversarial = to_pixels(images).chunk(2)
-        with self.target.counting("training"):
-            answers = self.target.predict(torch.cat([clean, adversarial]))
-        before, after = answers.argmax(dim=-1).chunk(2)
-        was_right = before == labels
-        is_flipped = was_right & (after != labels)
-        distance = self.config.distance((adversarial - clean).flatten(1))
+        labels, epsilon, B = batch.labels, self.config.learner.epsilon, len(batch.labels)
+        asked = [batch.pixels, self._perturbed(model, batch, generator)]
+        if self.config.adversarial_gradient == "surrogate" and self.config.exploration_noise:
+            asked.append(self._explored(model, batch))
+        images, taught, answers, kept = self._ask(torch.cat(asked), labels.repeat(len(asked)))
+        predicted = answers.argmax(dim=-1)
+        was_right = predicted[:B] == labels
+        is_flipped = was_right & (predicted[B : 2 * B] != labels)
+        distance = self.config.distance((to_pixels(images[B : 2 * B]) - batch.pixels).flatten(1))
         num_right = max(int(was_right.sum()), 1)
         values = {
             "flip_rate": is_flipped.sum().item() / num_right,
@@ -117,16 +129,30 @@ class Attacker:
             "distance_adv": distance.mean().item(),
         }
         if self.keeper is not None:
-            kept = self.keeper.predict(adversarial).argmax(dim=-1) == labels
-            is_gained = torch.cat([torch.ones_like(kept), kept])
-            gold = nn.functional.one_hot(torch.cat([labels, labels]), answers.shape[1]).to(answers)
-            answers = torch.where(is_gained[:, None], answers, gold)
-            values["flip_rate_kept"] = (is_flipped & kept).sum().item() / num_right
+            values["flip_rate_kept"] = (is_flipped & kept[B : 2 * B]).sum().item() / num_right
         if self.config.adversarial_gradient == "surrogate":
-            self.surrogate.buffer.add(images, answers)
-            steps = [self.surrogate.step() for _ in range(self.config.surrogate_steps)]
-            values["surrogate"] = sum(steps) / max(len(steps), 1)
+            values["surrogate"] = self._distil(images, taught)
         return values
+
+    def _ask(self, pixels: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Ask about pixels as bytes: return these, what the surrogate shall learn, the answers, and who kept the label.
+
+        Rows whose label the keeper does not keep teach that nothing was gained.
+        """
+        images = to_bytes(pixels)
+        with self.target.counting("training"):
+            answers = self.target.predict(to_pixels(images))
+        if self.keeper is None:
+            return images, answers, answers, torch.ones_like(labels, dtype=torch.bool)
+        kept = self.keeper.predict(to_pixels(images)).argmax(dim=-1) == labels
+        gold = nn.functional.one_hot(labels, answers.shape[1]).to(answers)
+        return images, torch.where(kept[:, None], answers, gold), answers, kept
+
+    def _distil(self, images: Tensor, taught: Tensor) -> float:
+        """Let the surrogate learn from new answers and old ones; return its mean loss, nats a row."""
+        self.surrogate.buffer.add(images, taught)
+        steps = [self.surrogate.step() for _ in range(self.config.surrogate_steps)]
+        return sum(steps) / max(len(steps), 1)
 
     @torch.no_grad()
     def _perturbed(self, model: ImageAdversary, batch: ImageBatch, generator: torch.Generator) -> Tensor:
@@ -135,6 +161,13 @@ class Attacker:
         features = model.features(batch.pixels)
         codes = model.perturb(model.codes(features, theta), features, theta_adv, batch.labels)
         return model.decode(sample_mixture(codes, generator=generator)[0])
+
+    @torch.no_grad()
+    def _explored(self, model: ImageAdversary, batch: ImageBatch) -> Tensor:
+        """Return reconstructions with noise on their codes, [batch, channels, height, width]."""
+        theta, _ = model.draw_particles(self.config.learner.num_particles, self.generator)
+        codes = sample_mixture(model.codes(model.features(batch.pixels), theta), generator=self.generator)[0]
+        return model.decode(add_code_noise(codes, share=self.config.exploration_noise, generator=self.generator))
 
     def state(
         self,

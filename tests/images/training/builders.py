@@ -5,13 +5,13 @@ from torch import Tensor
 
 from images_ext.data.images import ImageSet
 
-NAMES = ("a", "b", "c")
+NAMES: tuple[str, ...] = ("a", "b", "c")
 
 
 class Stripes:
     """Scores three classes by the brightness of three bands of an image; refuses to be differentiated."""
 
-    label_names = NAMES
+    label_names: tuple[str, ...] = NAMES
 
     def predict(self, pixels: Tensor) -> Tensor:
         if pixels.requires_grad:

@@ -29,6 +29,7 @@ CONFIG = AdversaryTrainingConfig(
     surrogate_hidden=(),
     surrogate_warmup_steps=2,
     surrogate_batch_size=8,
+    exploration_batches=2,
     answers_kept=20,
 )
 
@@ -62,7 +63,7 @@ def test_stages_come_in_order_and_only_the_last_asks(tmp_path: Path) -> None:
     assert ["fit" in line for line in lines] == [False] * 4 + [True] * 5
     assert ["flip_rate" in line for line in lines] == [False] * 6 + [True] * 3
     assert run.attacker is not None
-    assert run.attacker.counts()["training"]["rows_sent"] == 3 * 2 * 6
+    assert run.attacker.counts()["training"]["rows_sent"] == 2 * 6 + 3 * 3 * 6
 
 
 def test_a_resumed_run_ends_with_the_same_weights(tmp_path: Path) -> None:
@@ -79,7 +80,7 @@ def test_a_resumed_run_ends_with_the_same_weights(tmp_path: Path) -> None:
             weights(train_image_adversary(second, is_resumed=True, checkpoint_every=100)), weights(whole)
         )
         assert second.attacker is not None
-        assert second.attacker.counts()["training"]["rows_sent"] == 3 * 2 * 6
+        assert second.attacker.counts()["training"]["rows_sent"] == 2 * 6 + 3 * 3 * 6
 
 
 def test_e_prime_begins_where_e_is_when_the_second_stage_begins(tmp_path: Path) -> None:

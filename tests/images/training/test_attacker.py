@@ -23,6 +23,8 @@ def settings(**changes: Any) -> AdversaryTrainingConfig:
         surrogate_warmup_steps=3,
         surrogate_batch_size=8,
         evolution_pairs=2,
+        adversarial_batch_size=6,
+        exploration_batches=2,
         **changes,
     )
 
@@ -33,7 +35,7 @@ def a_batch(num: int = 6) -> ImageBatch:
 
 
 class Always:
-    label_names = NAMES
+    label_names: tuple[str, ...] = NAMES
 
     def __init__(self, label: int | None) -> None:
         self.label = label
@@ -43,15 +45,16 @@ class Always:
         return torch.nn.functional.one_hot(labels, 3).float()
 
 
-def test_warming_up_asks_nothing_and_happens_once() -> None:
+def test_warming_up_happens_once_and_asks_about_surroundings_alone() -> None:
     attacker = Attacker(MeteredImageTarget(Stripes()), tiny_model(), settings())
     before = attacker.surrogate.network.state_dict()["dense.0.weight"].clone()
-    attacker.before_batch(some_images())
-    warm = attacker.surrogate.network.state_dict()["dense.0.weight"].clone()
-    attacker.before_batch(some_images())
-    assert attacker.counts()["training"]["rows_sent"] == 0
-    assert not torch.equal(before, warm)
-    assert torch.equal(warm, attacker.surrogate.network.state_dict()["dense.0.weight"])
+    for _ in range(2):
+        attacker.before_batch(tiny_model(), some_images())
+        assert attacker.counts()["training"]["rows_sent"] == 2 * 6
+    assert not torch.equal(before, attacker.surrogate.network.state_dict()["dense.0.weight"])
+    silent = Attacker(MeteredImageTarget(Stripes()), tiny_model(), settings(exploration_noise=0.0))
+    silent.before_batch(tiny_model(), some_images())
+    assert silent.counts()["training"]["rows_sent"] == 0
 
 
 def test_every_row_is_counted_as_training_and_the_surrogate_never_reaches_the_target() -> None:
@@ -59,13 +62,13 @@ def test_every_row_is_counted_as_training_and_the_surrogate_never_reaches_the_ta
     attacker = Attacker(MeteredImageTarget(Stripes()), model, settings())
     problem = ImageProblem(model, attacker.term)
     codes = torch.randn(6, 6, requires_grad=True)
-    problem.adversarial(problem.decode(codes), batch).sum().backward()
+    problem.adversarial(problem.decode(codes), batch).sum().backward()  # type: ignore[no-untyped-call]
     assert attacker.counts()["training"]["rows_sent"] == 0
     attacker.after_batch(model, batch, torch.Generator().manual_seed(0))
     counts = attacker.counts()
-    assert counts["training"]["rows_sent"] == 12  # x and x'
+    assert counts["training"]["rows_sent"] == 18  # x, x' and surroundings
     assert counts["attack"]["rows_sent"] == 0
-    assert len(attacker.surrogate.buffer.images) == 12
+    assert len(attacker.surrogate.buffer.images) == 18
 
 
 def test_evolution_sends_two_rows_a_pair_and_the_value_itself() -> None:
@@ -83,7 +86,7 @@ def test_the_targets_own_gradient_needs_gradient_access() -> None:
     attacker = Attacker(MeteredImageTarget(DifferentiableStripes(), access="gradient"), model, own)
     problem = ImageProblem(model, attacker.term)
     codes = torch.randn(6, 6, requires_grad=True)
-    problem.adversarial(problem.decode(codes), a_batch()).sum().backward()
+    problem.adversarial(problem.decode(codes), a_batch()).sum().backward()  # type: ignore[no-untyped-call]
     assert codes.grad is not None
     assert codes.grad.abs().sum() > 0
     assert attacker.counts()["training"]["rows_sent"] == 6
@@ -97,10 +100,10 @@ def test_flips_that_the_keeper_follows_teach_that_nothing_was_gained() -> None:
         values = attacker.after_batch(model, batch, torch.Generator().manual_seed(0))
         answers[name] = attacker.surrogate.buffer.answers
     gold = torch.nn.functional.one_hot(batch.labels, 3).float()
-    followed = answers["free"][24:].argmax(dim=1) != batch.labels
+    followed = answers["free"][24:48].argmax(dim=1) != batch.labels
     assert followed.any()  # the untrained decoder's x' is of one class
-    assert torch.equal(answers["kept"][24:][followed], gold[followed])
-    assert torch.equal(answers["kept"][24:][~followed], answers["free"][24:][~followed])
+    assert torch.equal(answers["kept"][24:48][followed], gold[followed])
+    assert torch.equal(answers["kept"][24:48][~followed], answers["free"][24:48][~followed])
     assert torch.equal(answers["kept"][:24], answers["free"][:24])
     assert values["flip_rate"] > 0
     assert values["flip_rate_kept"] == 0
@@ -125,7 +128,7 @@ def test_label_access_gives_the_surrogate_one_hot_rows() -> None:
 
 def test_others_classes_and_useless_keepers_are_refused() -> None:
     target = Always(0)
-    target.label_names = ("a", "b")  # type: ignore[assignment]
+    target.label_names = ("a", "b")
     with pytest.raises(ValueError, match="expected a target of 3 classes, got 2"):
         Attacker(MeteredImageTarget(target), tiny_model(), settings())
     with pytest.raises(ValueError, match="expected a surrogate beside a keeper, got gradient 'evolution'"):

@@ -12,7 +12,7 @@ SIZES = {"image_shape": (1, 8, 8), "num_classes": 3, "batch_size": 4, "repeats":
 def test_the_free_term_sends_a_gradient_through_every_pixel() -> None:
     pixels = some_pixels(2).requires_grad_()
     batch = ImageBatch(pixels.detach(), torch.tensor([0, 1]))
-    free_term(DecodedImages(torch.zeros(2, 6), pixels), batch).sum().backward()
+    free_term(DecodedImages(torch.zeros(2, 6), pixels), batch).sum().backward()  # type: ignore[no-untyped-call]
     assert pixels.grad is not None
     torch.testing.assert_close(pixels.grad, torch.full_like(pixels, 1 / 64))
 

@@ -29,7 +29,7 @@ def tiny_surrogate(seed: int = 0) -> Surrogate:
 class Brightness:
     """Class 1 where the left half is brighter than the right; refuses to be differentiated."""
 
-    label_names = ("right", "left", "never")
+    label_names: tuple[str, ...] = ("right", "left", "never")
 
     def predict(self, pixels: Tensor) -> Tensor:
         assert not pixels.requires_grad
@@ -65,7 +65,7 @@ def test_the_gradient_of_the_surrogate_reaches_the_pixels_and_not_its_weights() 
     surrogate, term = tiny_surrogate(), GradientTerm(tiny_surrogate(), loss="margin")
     pixels = some_pixels(2).requires_grad_()
     batch = ImageBatch(pixels.detach(), torch.tensor([0, 1]))
-    term(DecodedImages(torch.zeros(2, 6), pixels), batch).sum().backward()
+    term(DecodedImages(torch.zeros(2, 6), pixels), batch).sum().backward()  # type: ignore[no-untyped-call]
     assert pixels.grad is not None
     assert pixels.grad.abs().sum() > 0
     assert all(p.grad is None and not p.requires_grad for p in surrogate.network.parameters())
