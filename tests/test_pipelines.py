@@ -357,13 +357,19 @@ def test_another_adversary_serves_a_call_and_leaves_the_next_alone(
         ({"max_querys": 3}, "expected options among access, .*, got max_querys"),
         ({"output": "here"}, "expected options among .*, got output"),
         ({"max_queries": 0}, "expected max_queries >= 1, got 0"),
+        ({"max_queries": "3"}, "expected a whole number as max_queries, got '3'"),
+        ({"seed": 0.5}, "expected a whole number as seed, got 0.5"),
+        ({"eps": "wide"}, "expected a number as eps, got 'wide'"),
+        ({"label_order": ["e", "e", "n"]}, r"expected the labels entailment, .*, got \[e, e, n\] in label_order"),
+        ({"device": "nonsense"}, "expected a device that torch can use here, .*, got 'nonsense'"),
         ({"access": "all"}, "expected access to be one of score, label, gradient, got 'all'"),
         ({"target": "no/such-classifier"}, "expected a folder or a hub id, got 'no/such-classifier'"),
     ],
 )
 def test_bad_option_is_one_clear_error(options: dict[str, Any], message: str, attack: NliAttackPipeline) -> None:
-    with pytest.raises(ValueError, match=message):
-        attack([PAIR], **options)
+    for inputs in (PAIR, [PAIR]):
+        with pytest.raises(ValueError, match=message):
+            attack(inputs, **options)
 
 
 @pytest.mark.parametrize("inputs", ["a man sleeps", b"a man", 3, None])

@@ -24,6 +24,7 @@ from textsem.evaluation.result_lines import to_line
 from textsem.evaluation.run_config import AttackSnliConfig
 from textsem.model import TextAdversary
 from textsem.outputs import AttackResult
+from textsem.runs.devices import check_device
 from textsem.transformers_model import NliAttackConfig, NliAttackModel
 
 __all__ = ["TASK", "NliAttackPipeline", "pipeline", "register"]
@@ -156,6 +157,10 @@ class NliAttackPipeline(Base):  # type: ignore[misc]
             ValueError: If an option is unknown or out of range, or a part cannot be loaded.
             TargetError: If the target does not answer.
         """
+        batch_size = options.pop("batch_size", None)
+        batch_size = self._batch_size if batch_size is None else batch_size
+        if batch_size < 1:
+            raise ValueError(f"expected batch_size >= 1, got {batch_size}")
         if isinstance(inputs, Mapping):
             return super().__call__(inputs, **options)
         if not isinstance(inputs, Iterable) and hasattr(inputs, "__getitem__") and hasattr(inputs, "__len__"):
@@ -166,10 +171,7 @@ class NliAttackPipeline(Base):  # type: ignore[misc]
                 f"expected a dict with premise, hypothesis and perhaps label, or many, got {type(inputs).__name__}"
             )
         # Not transformers' own loop: it looks at the first input, and versions differ in what they read ahead.
-        batch_size, num_workers = options.pop("batch_size", None), options.pop("num_workers", 0)
-        batch_size = self._batch_size if batch_size is None else batch_size
-        if batch_size < 1:
-            raise ValueError(f"expected batch_size >= 1, got {batch_size}")
+        num_workers = options.pop("num_workers", 0)
         given = self._sanitize_parameters(**options)
         known = (self._preprocess_params, self._forward_params, self._postprocess_params)
         params = [{**first, **call} for first, call in zip(known, given, strict=True)]
@@ -205,6 +207,7 @@ class NliAttackPipeline(Base):  # type: ignore[misc]
         **options: Any,
     ) -> dict[str, list[list[AttackResult]]]:
         """Attack a batch of pairs; return the results of each."""
+        check_device(None if device is None else str(device))
         given_target = None if isinstance(target, NAMES) else target
         given_adversary = None if isinstance(model, NAMES) else getattr(model or self.model, "adversary", model)
         config = AttackSnliConfig(

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from textsem.commands.parsing import add_label_order, command_parser, shown_command
-from textsem.commands.preconditions import check_device, check_output
+from textsem.commands.preconditions import check_output
+from textsem.runs.devices import check_device
 from textsem.runs.endings import end
 from textsem.text.substitutes import SUBSTITUTES
 

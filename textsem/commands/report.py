@@ -8,7 +8,7 @@ from typing import Any
 
 from textsem.commands.exporting import add_export, write_tables
 from textsem.commands.parsing import command_parser
-from textsem.commands.preconditions import check_device
+from textsem.runs.devices import check_device
 from textsem.runs.endings import end
 
 __all__ = ["main", "parse_options"]

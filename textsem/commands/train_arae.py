@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from textsem.commands.parsing import command_parser, shown_command
-from textsem.commands.preconditions import check_device, check_output
+from textsem.commands.preconditions import check_output
+from textsem.runs.devices import check_device
 from textsem.runs.endings import TRAINING_KEPT, end
 
 __all__ = ["main", "parse_arguments"]

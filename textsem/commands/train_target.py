@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from textsem.commands.augmenting import add_augment_options, check_augment_options, new_rows_of, renewer_of
 from textsem.commands.parsing import add_label_order, command_parser, shown_command
-from textsem.commands.preconditions import check_device, check_output
+from textsem.commands.preconditions import check_output
+from textsem.runs.devices import check_device
 from textsem.runs.endings import TRAINING_KEPT, end
 
 if TYPE_CHECKING:

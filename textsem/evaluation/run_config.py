@@ -1,6 +1,7 @@
 """Every option of the main job, checked once; its fields are the command line's names."""
 
 from dataclasses import dataclass
+from numbers import Integral, Real
 from typing import Literal, get_args
 
 import torch
@@ -11,6 +12,7 @@ from textsem.evaluation.filters import FilterConfig, PartOfSpeech, Precision
 from textsem.evaluation.judging import JuryConfig
 from textsem.model_config import DECODERS
 from textsem.protocols import Access, GenerationConfig
+from textsem.text.labels import align_labels
 
 __all__ = ["NOT_BINDING", "AttackSnliConfig", "CandidatesFrom", "Goal"]
 
@@ -24,6 +26,12 @@ NOT_BINDING = (
     *("data", "split", "limit", "output", "resume", "device", "batch_size", "controls"),
     "judges",
 )
+WHOLE_NUMBERS = (
+    *("limit", "max_queries", "seed", "batch_size", "max_edits", "num_candidates"),
+    *("num_return_sequences", "num_particles"),
+)
+NUMBERS = ("eps", "max_perplexity_ratio", "margin_centre", "margin_width", "min_similarity")
+MAY_BE_NONE = {"eps", "max_edits", "max_perplexity_ratio", "num_particles"}
 
 
 @dataclass(frozen=True)
@@ -118,11 +126,16 @@ class AttackSnliConfig:
 
     def __post_init__(self) -> None:
         """Check what no part checks that is built from these options; lists become tuples."""
+        for name in WHOLE_NUMBERS:
+            _check_number(name, getattr(self, name), Integral, "a whole number")
+        for name in NUMBERS:
+            _check_number(name, getattr(self, name), Real, "a number")
         object.__setattr__(self, "controls", tuple(self.controls))
         object.__setattr__(self, "judges", tuple(self.judges))
         for name in ("label_order", "data_label_order"):
             if getattr(self, name) is not None:
                 object.__setattr__(self, name, tuple(getattr(self, name)))
+                _check_order(name, getattr(self, name))
         if self.candidates_from not in get_args(CandidatesFrom):
             names = ", ".join(get_args(CandidatesFrom))
             raise ValueError(f"expected candidates_from to be one of {names}, got {self.candidates_from!r}")
@@ -199,3 +212,19 @@ class AttackSnliConfig:
         if not self.judges:
             return None
         return JuryConfig(self.judges, self.sentence_encoder, self.min_similarity, device=self.device_name())
+
+
+def _check_number(name: str, value: object, kind: type, expected: str) -> None:
+    """Refuse what is no number of that kind; None passes where the option may be None."""
+    if value is None and name in MAY_BE_NONE:
+        return
+    if not isinstance(value, kind) or isinstance(value, bool):
+        raise ValueError(f"expected {expected} as {name}, got {value!r}")
+
+
+def _check_order(name: str, names: tuple[str, ...]) -> None:
+    """Refuse names that are not each of three classes, or of two, once."""
+    try:
+        align_labels(names)
+    except ValueError as error:
+        raise ValueError(f"{error} in {name}") from None
