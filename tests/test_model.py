@@ -273,6 +273,11 @@ def remove_word(folder: Path) -> None:
     (folder / "vocabulary.json").write_text(json.dumps(words[:-1]))
 
 
+def swap_words(folder: Path) -> None:
+    words = json.loads((folder / "vocabulary.json").read_text())
+    (folder / "vocabulary.json").write_text(json.dumps([words[1], words[0], *words[2:]]))
+
+
 def remove_weight(folder: Path) -> None:
     from safetensors.torch import load_file, save_file
 
@@ -312,7 +317,14 @@ DECODER = asdict(TINY_CONFIG.decoder)
         (edit_config(decoder={**DECODER, "width": 3}), "got others: .*'width'"),
         (edit_config(decoder={**DECODER, "latent_dim": 5}), "expected decoder.latent_dim of 12, .* got 5"),
         (edit_config(bank_size=7), "expected the weights of this config in .*bank_features"),
-        (remove_word, "expected the weights of this config in .*embedding"),
+        (
+            remove_word,
+            "expected the words of .*vocabulary.json in the trigram beside it, got .* in place of None as word 39",
+        ),
+        (
+            swap_words,
+            r"expected the words of .*json in the trigram .*, got '\w+' in place of '\w+' as word 0; take all",
+        ),
         (remove_weight, "expected the weights of this config in .*log_scale"),
     ],
 )
@@ -320,6 +332,13 @@ def test_damaged_folder_is_one_clear_error(damage: Callable[[Path], None], messa
     build_tiny_adversary(has_trigram=True).save_pretrained(tmp_path)
     damage(tmp_path)
     with pytest.raises(ValueError, match=f"(?s){message}"):
+        TextAdversary.from_pretrained(tmp_path)
+
+
+def test_number_of_words_is_held_against_the_weights_where_there_is_no_trigram(tmp_path: Path) -> None:
+    build_tiny_adversary().save_pretrained(tmp_path)
+    remove_word(tmp_path)
+    with pytest.raises(ValueError, match=r"(?s)expected the weights of this config in .*embedding"):
         TextAdversary.from_pretrained(tmp_path)
 
 

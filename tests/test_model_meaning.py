@@ -58,7 +58,7 @@ def cut(path: Path) -> None:
         (cut, "expected the meaning table of this adversary in"),
         (
             lambda path: MeaningTable(torch.zeros(9, 2)).save(path.parent),
-            "expected a meaning table of 44 words, got 9",
+            "expected a meaning table of 44 words in .*, as vocabulary.json has, got 9; take all files from one folder",
         ),
     ],
 )

@@ -7,6 +7,7 @@ transformers' own keys.  Nothing here is pickled, and nothing in a folder is cod
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -41,6 +42,7 @@ CONFIG_NAME, VOCABULARY_NAME, WEIGHTS_NAME = "config.json", "vocabulary.json", "
 # What transformers writes into a config.json beside our keys; nothing of it shapes a model.
 TRANSFORMERS_KEYS = {"architectures", "custom_pipelines", "dtype", "model_type", "torch_dtype", "transformers_version"}
 PART_NAMES = {TrigramLanguageModel: "trigram", MeaningTable: "meaning table"}
+MEND = "take all files from one folder that was written whole"
 
 Json = TypeVar("Json", dict[str, Any], list[Any])
 Part = TypeVar("Part", TrigramLanguageModel, MeaningTable)
@@ -110,13 +112,33 @@ def read_parts(folder: Path) -> AdversaryParts:
     try:
         config = TextAdversaryConfig.from_dict(own["adversary"])
     except ValueError as error:
-        raise ValueError(f"{error} (in {path})") from None
-    return AdversaryParts(
+        raise ValueError(f"{error} (in {path}); {MEND}") from None
+    parts = AdversaryParts(
         config,
         Vocabulary(_read_words(folder / VOCABULARY_NAME)),
         _load_part(TrigramLanguageModel, folder / "trigram") if own["has_trigram"] else None,
         _load_part(MeaningTable, folder) if own["has_meaning"] else None,
     )
+    _check_words(parts, folder)
+    return parts
+
+
+def _check_words(parts: AdversaryParts, folder: Path) -> None:
+    """Refuse files of different adversaries: an id must mean the same word in all of them."""
+    words = parts.vocabulary.words
+    trigram = None if parts.language_model is None else parts.language_model.vocabulary.words
+    if trigram is not None and trigram != words:
+        pairs = zip_longest(words[len(SPECIAL_WORDS) :], trigram[len(SPECIAL_WORDS) :])
+        number, (own, other) = next((i, pair) for i, pair in enumerate(pairs) if pair[0] != pair[1])
+        raise ValueError(
+            f"expected the words of {folder / VOCABULARY_NAME} in the trigram beside it, got {other!r} in place of "
+            f"{own!r} as word {number}; {MEND}"
+        )
+    if parts.meaning is not None and len(parts.meaning.vectors) != len(words):
+        raise ValueError(
+            f"expected a meaning table of {len(words)} words in {folder}, as {VOCABULARY_NAME} has, "
+            f"got {len(parts.meaning.vectors)}; {MEND}"
+        )
 
 
 def read_weights(folder: Path) -> dict[str, Tensor]:
