@@ -200,6 +200,21 @@ def test_options_of_a_call_hold_for_that_call(attack: NliAttackPipeline, results
     assert attack(LABELLED) == results
 
 
+def test_files_of_the_models_are_read_once_and_not_at_each_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[str] = []
+
+    def remember(name: str, bundled: Path) -> dict[str, str | None]:
+        read.append(name)
+        return {"name": name, "sha256": None}
+
+    monkeypatch.setattr("textsem.evaluation.assembly.identify_model", remember)
+    attack = pipeline("nli-attack", max_queries=1, num_candidates=1)
+    attack(PAIR)
+    once = list(read)
+    attack(LABELLED[1])
+    assert read == once != []
+
+
 def test_queries_are_the_rows_that_the_target_saw(attack: NliAttackPipeline, results: list[dict[str, Any]]) -> None:
     watched = Watched()
     assert isinstance(watched, Target)

@@ -78,8 +78,8 @@ class AttackAssembler:
         )
         attack = CandidateAttack(source, attack_config, constraints=filters.steps, ranker=filters.ranker)
         identity = {
-            "adversary": _identity(config.model, BUNDLED_MODEL, is_given=given_adversary is not None),
-            "target": _identity(config.target, BUNDLED_TARGET, is_given=given_target is not None),
+            "adversary": self._identity("adversary", config.model, BUNDLED_MODEL, is_given=given_adversary is not None),
+            "target": self._identity("target", config.target, BUNDLED_TARGET, is_given=given_target is not None),
             **filters.identity,
         }
         return LoadedAttack(target, attack, adversary, codes, identity)
@@ -112,6 +112,13 @@ class AttackAssembler:
             "filters", (origin, filter_config), lambda: load_filters(filter_config, adversary)
         )
         return filters
+
+    def _identity(self, role: str, name: str, bundled: Path, *, is_given: bool) -> dict[str, str | None]:
+        """Return who takes part; a folder's digest takes as long as reading all of it."""
+        found: dict[str, str | None] = self._recall(
+            f"identity of {role}", (name, is_given), lambda: _identity(name, bundled, is_given=is_given)
+        )
+        return found
 
     def _recall(self, role: str, key: Hashable, load: Any) -> Any:
         """Return what was loaded for this role if it was loaded by the same key, else load it and forget the other."""
