@@ -34,6 +34,8 @@ class AdversaryTrainingConfig:
         adversarial_gradient: Where Eq. 6's gradient comes from: a distilled ``surrogate``, ``evolution`` strategies,
             or the ``target`` itself (gradient access).
         fooling_loss: Form of Eq. 6's second term (reading 18).
+        keeper_lead: Nats by which a keeper has to put y ahead at x'.
+        keeper_weight: Of what it lacks, beside Eq. 6's second term and under the same gate.
         surrogate_channels: Filters of the surrogate's convolutions.
         surrogate_hidden: Widths of its dense layers.
         surrogate_warmup_steps: Its steps on the labels of the training images, before any query.
@@ -54,8 +56,8 @@ class AdversaryTrainingConfig:
     """
 
     reconstruction_steps: int = 8000
-    manifold_steps: int = 100
-    adversarial_steps: int = 600
+    manifold_steps: int = 30
+    adversarial_steps: int = 400
     batch_size: int = 64
     adversarial_batch_size: int = 64
     learning_rate: float = 2e-3
@@ -65,12 +67,14 @@ class AdversaryTrainingConfig:
     learner: LearnerConfig = field(default_factory=lambda: LearnerConfig(perturbation_input="features"))
     adversarial_gradient: Literal["surrogate", "evolution", "target"] = "surrogate"
     fooling_loss: FoolingLoss = "margin"
+    keeper_lead: float = 2.0
+    keeper_weight: float = 1.0
     surrogate_channels: tuple[int, ...] = (16, 32)
     surrogate_hidden: tuple[int, ...] = (100,)
     surrogate_warmup_steps: int = 500
     exploration_batches: int = 100
     exploration_noise: float = 1.0
-    surrogate_steps: int = 2
+    surrogate_steps: int = 4
     surrogate_rate: float = 1e-3
     surrogate_batch_size: int = 128
     answers_kept: int = 50_000
@@ -164,18 +168,24 @@ def _mnist(image_shape: tuple[int, int, int], num_classes: int) -> Preset:
 
 def _svhn(image_shape: tuple[int, int, int], num_classes: int) -> Preset:
     decoder = ImageDecoderConfig(
-        image_shape, 128, hidden=(256,), start_channels=64, filters=(32, 16), kernel_size=4, out_kernel_size=3
+        image_shape, 128, hidden=(256,), start_channels=32, filters=(32, 16), kernel_size=4, out_kernel_size=3
     )
-    model = _base_model(image_shape, num_classes, latent_dim=128, channels=(32, 64), decoder=decoder)
-    return Preset(model, AdversaryTrainingConfig(learner=_base_learner(5.0, 2.0)))
+    model = _base_model(image_shape, num_classes, latent_dim=128, channels=(16, 32), decoder=decoder)
+    return Preset(model, AdversaryTrainingConfig(reconstruction_steps=3000, learner=_base_learner(7.0, 2.0)))
 
 
 def _celeba(image_shape: tuple[int, int, int], num_classes: int) -> Preset:
     decoder = ImageDecoderConfig(
-        image_shape, 128, start_channels=64, filters=(48, 32, 16), kernel_size=4, out_kernel_size=3
+        image_shape, 128, start_channels=32, filters=(32, 16, 8), kernel_size=4, out_kernel_size=3
     )
-    model = _base_model(image_shape, num_classes, latent_dim=128, channels=(32, 48, 64), decoder=decoder)
-    return Preset(model, AdversaryTrainingConfig(learner=_base_learner(12.0, 2.0)))
+    model = _base_model(image_shape, num_classes, latent_dim=128, channels=(16, 32, 32), decoder=decoder)
+    training = AdversaryTrainingConfig(
+        reconstruction_steps=2500,
+        adversarial_steps=250,
+        learner=_base_learner(14.0, 2.0),
+        surrogate_channels=(16, 32, 32),
+    )
+    return Preset(model, training)
 
 
 PRESETS: dict[str, Callable[[tuple[int, int, int], int], Preset]] = {

@@ -8,14 +8,21 @@ from torch import Tensor, nn
 from images_ext.attacks.candidates import to_bytes, to_pixels
 from images_ext.data.images import ImageSet
 from images_ext.model import ImageAdversary
-from images_ext.protocols import ImageTarget
+from images_ext.protocols import GradientImageTarget
 from images_ext.targets.metering import MeteredImageTarget
 from images_ext.training.adversary_config import AdversaryTrainingConfig
 from images_ext.training.image_problem import AdversarialTerm, DecodedImages, ImageBatch
 from images_ext.training.surrogate import EvolutionTerm, GradientTerm, Surrogate
 from textsem.latent.posterior import add_code_noise, sample_mixture
 
-__all__ = ["Attacker"]
+__all__ = ["Attacker", "lead"]
+
+
+def lead(logits: Tensor, labels: Tensor) -> Tensor:
+    """Return by how many nats y leads over the best other class, [batch]; below 0 where it does not."""
+    is_label = nn.functional.one_hot(labels, logits.shape[-1]).bool()
+    own = torch.where(is_label, logits, 0.0).sum(dim=-1)
+    return own - logits.masked_fill(is_label, -torch.inf).amax(dim=-1)
 
 
 class Attacker:
@@ -25,12 +32,13 @@ class Attacker:
         target: Counts every query, all of them in phase ``training``.
         model: The adversary whose images are asked.
         config: Settings.
-        keeper: A classifier other than the target that has to keep the label: where it follows x', the surrogate learns
-            that nothing was gained, so that E' looks for what changes the target's mind alone.  None for any flip.
+        keeper: A classifier other than the target, our own, that has to keep the label: where it does not lead by
+            ``keeper_lead`` nats at x', L_x' grows by what is missing, so that E' looks for what changes the target's
+            mind alone.  None for any flip.
 
     Raises:
-        ValueError: If the target has other classes, its own gradient is wanted without gradient access, or a keeper
-            is given where no surrogate learns.
+        ValueError: If target or keeper has other classes, or the target's own gradient is wanted without gradient
+            access.
     """
 
     def __init__(
@@ -38,14 +46,12 @@ class Attacker:
         target: MeteredImageTarget,
         model: ImageAdversary,
         config: AdversaryTrainingConfig,
-        keeper: ImageTarget | None = None,
+        keeper: GradientImageTarget | None = None,
     ) -> None:
         num_classes = model.config.num_classes
         for name, part in (("target", target), ("keeper", keeper)):
             if part is not None and len(part.label_names) != num_classes:
                 raise ValueError(f"expected a {name} of {num_classes} classes, got {len(part.label_names)}")
-        if keeper is not None and config.adversarial_gradient != "surrogate":
-            raise ValueError(f"expected a surrogate beside a keeper, got gradient {config.adversarial_gradient!r}")
         if config.adversarial_gradient == "target" and target.access != "gradient":
             raise ValueError(f"expected gradient access for the target's own gradient, got {target.access} access")
         self.target, self.config, self.keeper = target, config, keeper
@@ -81,7 +87,11 @@ class Attacker:
     def term(self, outputs: DecodedImages, batch: ImageBatch) -> Tensor:
         """Return the second term of Eq. 6, [batch]; what it asks of the target counts as training."""
         with self.target.counting("training"):
-            return self._term(outputs, batch)
+            fooled = self._term(outputs, batch)
+        if self.keeper is None:
+            return fooled
+        missing = (self.config.keeper_lead - lead(self.keeper.logits(outputs.pixels), batch.labels)).clamp_min(0)
+        return fooled + self.config.keeper_weight * missing
 
     def before_batch(self, model: ImageAdversary, images: ImageSet) -> None:
         """Warm the surrogate up, once: on the labels of the training images, then on answers about their surroundings.
@@ -98,7 +108,7 @@ class Attacker:
             self.surrogate.fit(batch.pixels, gold)
         for _ in range(self.config.exploration_batches if self.config.exploration_noise else 0):
             batch = self._some(images, self.config.adversarial_batch_size)
-            self._distil(*self._ask(self._explored(model, batch), batch.labels)[:2])
+            self._distil(*self._ask(self._explored(model, batch)))
         self.is_warm = True
 
     def _some(self, images: ImageSet, num_rows: int) -> ImageBatch:
@@ -117,7 +127,7 @@ class Attacker:
         asked = [batch.pixels, self._perturbed(model, batch, generator)]
         if self.config.adversarial_gradient == "surrogate" and self.config.exploration_noise:
             asked.append(self._explored(model, batch))
-        images, taught, answers, kept = self._ask(torch.cat(asked), labels.repeat(len(asked)))
+        images, answers = self._ask(torch.cat(asked))
         predicted = answers.argmax(dim=-1)
         was_right = predicted[:B] == labels
         is_flipped = was_right & (predicted[B : 2 * B] != labels)
@@ -129,28 +139,22 @@ class Attacker:
             "distance_adv": distance.mean().item(),
         }
         if self.keeper is not None:
-            values["flip_rate_kept"] = (is_flipped & kept[B : 2 * B]).sum().item() / num_right
+            is_kept = self.keeper.predict(to_pixels(images[B : 2 * B])).argmax(dim=-1) == labels
+            values["kept_rate"] = is_kept.sum().item() / B
+            values["flip_rate_kept"] = (is_flipped & is_kept & (distance < epsilon)).sum().item() / num_right
         if self.config.adversarial_gradient == "surrogate":
-            values["surrogate"] = self._distil(images, taught)
+            values["surrogate"] = self._distil(images, answers)
         return values
 
-    def _ask(self, pixels: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Ask about pixels as bytes: return these, what the surrogate shall learn, the answers, and who kept the label.
-
-        Rows whose label the keeper does not keep teach that nothing was gained.
-        """
+    def _ask(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
+        """Round to bytes and ask; return the bytes and the answers."""
         images = to_bytes(pixels)
         with self.target.counting("training"):
-            answers = self.target.predict(to_pixels(images))
-        if self.keeper is None:
-            return images, answers, answers, torch.ones_like(labels, dtype=torch.bool)
-        kept = self.keeper.predict(to_pixels(images)).argmax(dim=-1) == labels
-        gold = nn.functional.one_hot(labels, answers.shape[1]).to(answers)
-        return images, torch.where(kept[:, None], answers, gold), answers, kept
+            return images, self.target.predict(to_pixels(images))
 
-    def _distil(self, images: Tensor, taught: Tensor) -> float:
+    def _distil(self, images: Tensor, answers: Tensor) -> float:
         """Let the surrogate learn from new answers and old ones; return its mean loss, nats a row."""
-        self.surrogate.buffer.add(images, taught)
+        self.surrogate.buffer.add(images, answers)
         steps = [self.surrogate.step() for _ in range(self.config.surrogate_steps)]
         return sum(steps) / max(len(steps), 1)
 

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from images_ext.targets.metering import MeteredImageTarget
 from images_ext.training.adversary_config import AdversaryTrainingConfig
-from images_ext.training.attacker import Attacker
+from images_ext.training.attacker import Attacker, lead
 from images_ext.training.image_problem import ImageBatch, ImageProblem
 from tests.images.test_model import tiny_model
 from tests.images.training.builders import NAMES, DifferentiableStripes, Stripes, some_images
@@ -92,21 +92,33 @@ def test_the_targets_own_gradient_needs_gradient_access() -> None:
     assert attacker.counts()["training"]["rows_sent"] == 6
 
 
-def test_flips_that_the_keeper_follows_teach_that_nothing_was_gained() -> None:
+def test_lead_is_the_distance_to_the_best_other_class() -> None:
+    logits = torch.tensor([[3.0, 1.0, 2.5], [3.0, 1.0, 2.5]])
+    torch.testing.assert_close(lead(logits, torch.tensor([0, 1])), torch.tensor([0.5, -2.0]))
+
+
+def test_what_the_keeper_lacks_is_added_and_differentiable() -> None:
     model, batch = tiny_model(), a_batch(24)
-    answers = {}
-    for name, keeper in (("free", None), ("kept", Stripes())):
-        attacker = Attacker(MeteredImageTarget(Stripes()), model, settings(), keeper)
-        values = attacker.after_batch(model, batch, torch.Generator().manual_seed(0))
-        answers[name] = attacker.surrogate.buffer.answers
-    gold = torch.nn.functional.one_hot(batch.labels, 3).float()
-    followed = answers["free"][24:48].argmax(dim=1) != batch.labels
-    assert followed.any()  # the untrained decoder's x' is of one class
-    assert torch.equal(answers["kept"][24:48][followed], gold[followed])
-    assert torch.equal(answers["kept"][24:48][~followed], answers["free"][24:48][~followed])
-    assert torch.equal(answers["kept"][:24], answers["free"][:24])
+    outputs = ImageProblem(model).decode(torch.randn(24, 6, requires_grad=True))
+    free = Attacker(MeteredImageTarget(Stripes()), model, settings())
+    kept = Attacker(
+        MeteredImageTarget(Stripes()), model, settings(keeper_weight=3.0, keeper_lead=0.0), DifferentiableStripes()
+    )
+    added = kept.term(outputs, batch) - free.term(outputs, batch)
+    expected = 3 * (0.0 - lead(DifferentiableStripes().logits(outputs.pixels), batch.labels)).clamp_min(0)
+    torch.testing.assert_close(added, expected)
+    assert 0 < (added == 0).sum() < 24
+    (gradient,) = torch.autograd.grad(added.sum(), outputs.codes)
+    assert torch.equal(gradient.abs().sum(dim=1) > 1e-6, added > 0)
+
+
+def test_flips_that_the_keeper_follows_are_not_kept() -> None:
+    model, batch = tiny_model(), a_batch(24)
+    attacker = Attacker(MeteredImageTarget(Stripes()), model, settings(), DifferentiableStripes())
+    values = attacker.after_batch(model, batch, torch.Generator().manual_seed(0))
     assert values["flip_rate"] > 0
     assert values["flip_rate_kept"] == 0
+    assert values["kept_rate"] == pytest.approx(1 - values["flip_rate"])  # the target has every image right
 
 
 def test_a_flip_outside_the_ball_is_told_apart() -> None:
@@ -131,7 +143,5 @@ def test_others_classes_and_useless_keepers_are_refused() -> None:
     target.label_names = ("a", "b")
     with pytest.raises(ValueError, match="expected a target of 3 classes, got 2"):
         Attacker(MeteredImageTarget(target), tiny_model(), settings())
-    with pytest.raises(ValueError, match="expected a surrogate beside a keeper, got gradient 'evolution'"):
-        Attacker(
-            MeteredImageTarget(Stripes()), tiny_model(), settings(adversarial_gradient="evolution"), keeper=Always(0)
-        )
+    with pytest.raises(ValueError, match="expected a keeper of 3 classes, got 2"):
+        Attacker(MeteredImageTarget(Stripes()), tiny_model(), settings(), target)  # type: ignore[arg-type]
