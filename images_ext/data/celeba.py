@@ -1,7 +1,7 @@
 """CelebA at 64 x 64 with one of its 40 attributes as the class: the published folder, or parquet with JPEG bytes.
 
-Liu et al. 2015.  Each aligned image (178 x 218, or smaller at the same ratio) is cut to the square in its middle whose
-side is 148/178 of its width, and resized.  Where no ``list_eval_partition.txt`` is found, row r (from 0) belongs to
+Liu et al. 2015.  Of each aligned image (178 x 218, or another size at that ratio) the square in its middle whose side
+is 148/178 of its width is resized, bicubic.  Where no ``list_eval_partition.txt`` is found, row r (from 0) belongs to
 ``test`` if r mod 10 is 9, to ``dev`` if it is 8, else to ``train``; as CelebA's persons are not told there, one person
 may be on both sides.
 """
