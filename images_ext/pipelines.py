@@ -256,7 +256,7 @@ def _is_one(given: Any) -> bool:
 def _adversary(model: str | os.PathLike[str] | ImageAdversary) -> ImageAdversary:
     if isinstance(model, ImageAdversary):
         return model.eval()
-    return ImageAdversary.from_pretrained(BUNDLED_ADVERSARY if model == "bundled" else model)
+    return ImageAdversary.from_pretrained(BUNDLED_ADVERSARY if model == "bundled" else os.fspath(model))
 
 
 def _as_target(

@@ -88,7 +88,8 @@ def _draw_panel(axes: "Axes", panel: Panel) -> None:
         shares = 100 * counts / curve.of
         if curve.role == "own":
             bounds = np.array([wilson_interval(int(k), curve.of) for k in counts])
-            axes.fill_between(x, *(100 * bounds.T), step="post", color=METHOD_COLOR, alpha=0.16, linewidth=0)
+            low, high = 100 * bounds.T
+            axes.fill_between(x, low, high, step="post", color=METHOD_COLOR, alpha=0.16, linewidth=0)
             axes.step(x, shares, where="post", color=METHOD_COLOR, linewidth=2, label=curve.name)
         elif curve.role == "joint":
             axes.step(x, shares, where="post", color=METHOD_COLOR, linewidth=1.6, dashes=JOINT_DASH, label=curve.name)

@@ -54,19 +54,16 @@ def rivalries(own: JudgedRun, others: Sequence[JudgedRun]) -> list[Rivalry]:
     attacked = [result.index for result in own.run.results if was_attacked(result)]
     if not attacked:
         return []
-    pairs = []
     for other in others:
         _check_same(own, other)
-        counts = "success" if own.joint is None or other.joint is None else "joint"
-        sides = [run.successes if counts == "success" else run.joint or frozenset() for run in (own, other)]
-        pairs.append((other.run, counts, *([i in side for i in attacked] for side in sides)))
-    paired = [compare_paired(first, second) for _, _, first, second in pairs]
+    sides = [_sides(own, other, attacked) for other in others]
+    paired = [compare_paired(first, second) for _, first, second in sides]
     adjusted = holm([found.p_value for found in paired])
     n = len(attacked)
     return [
         Rivalry(
-            name=run.name,
-            is_control=run.is_control,
+            name=other.run.name,
+            is_control=other.run.is_control,
             counts=counts,
             difference=found.difference,
             interval=compare_proportions(sum(first), n, sum(second), n).interval,
@@ -75,8 +72,17 @@ def rivalries(own: JudgedRun, others: Sequence[JudgedRun]) -> list[Rivalry]:
             p_value=p,
             is_above=p < SIGNIFICANT and found.difference > 0,
         )
-        for (run, counts, first, second), found, p in zip(pairs, paired, adjusted, strict=True)
+        for other, (counts, first, second), found, p in zip(others, sides, paired, adjusted, strict=True)
     ]
+
+
+def _sides(own: JudgedRun, other: JudgedRun, attacked: Sequence[int]) -> tuple[str, list[bool], list[bool]]:
+    """Return what counts, and on which of the attacked images each of two runs has it."""
+    if own.joint is None or other.joint is None:
+        counts, first, second = "success", own.successes, other.successes
+    else:
+        counts, first, second = "joint", own.joint, other.joint
+    return counts, [i in first for i in attacked], [i in second for i in attacked]
 
 
 def _check_same(own: JudgedRun, other: JudgedRun) -> None:

@@ -48,7 +48,7 @@ def joint_distances(run: JudgedRun, norm: str) -> list[float] | None:
 def radius_tables(run: JudgedRun) -> dict[str, list[dict[str, Any]]]:
     """Return by norm, for each eps, what ``success_by_radius`` says and ``joint``, None if nobody judged."""
     settings, attacked = run.run.settings, run.figures["attacked"]
-    tables = {}
+    tables: dict[str, list[dict[str, Any]]] = {}
     for norm in RADII:
         distances = joint_distances(run, norm)
         own = settings.get("eps") if settings.get("norm") == norm else None

@@ -89,7 +89,7 @@ def test_one_bad_image_among_many_is_a_result_and_alone_an_error(attack: ImageAt
 
 
 def test_returned_images_are_the_very_ones_that_were_asked() -> None:
-    asked = []
+    asked: list[Tensor] = []
 
     def remembering(pixels: Tensor) -> Tensor:
         asked.extend((pixels * 255).round().to(torch.uint8))
@@ -110,8 +110,9 @@ def test_returned_images_are_the_very_ones_that_were_asked() -> None:
 
 
 def test_image_without_a_flip_has_no_adversarial_image() -> None:
-    steady = nn.Sequential(nn.Flatten(), nn.Linear(64, 3))
-    nn.init.zeros_(steady[1].weight)
+    linear = nn.Linear(64, 3)
+    nn.init.zeros_(linear.weight)
+    steady = nn.Sequential(nn.Flatten(), linear)
     attack = pipeline("image-attack", tiny_model(), target=steady, max_queries=2)
     found = attack(images(1)[0], return_image="pil")
     assert found["status"] == "failed"
