@@ -4,8 +4,10 @@ from dataclasses import fields
 
 import pytest
 
-from textsem.commands import train_adversary, train_filter, train_target
+from textsem.commands import train_adversary, train_arae, train_filter, train_target
 from textsem.training.adversary_config import PRESETS
+from textsem.training.adversary_run import AdversaryJob
+from textsem.training.arae_run import ARAEJob
 from textsem.training.cross_encoder import CrossEncoderConfig
 from textsem.training.target import TargetTrainingConfig
 
@@ -33,3 +35,11 @@ def test_help_names_every_preset(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         train_adversary.main(["--help"])
     assert f"sizes and schedule: {', '.join(sorted(PRESETS))}" in " ".join(capsys.readouterr().out.split())
+
+
+@pytest.mark.parametrize(("given", "wanted"), [([], "bfloat16"), (["--precision", "float32"], "float32")])
+def test_precision_is_the_presets_unless_it_is_given(given: list[str], wanted: str) -> None:
+    adversary = vars(train_adversary.parse_arguments(["--output", "o", *given], program="p"))
+    assert AdversaryJob(**adversary, command="c").training_config().precision == wanted
+    arae = vars(train_arae.parse_arguments(["--output", "o", "--held-out", "h", *given], program="p"))
+    assert ARAEJob(**arae, command="c").training_config().precision == wanted

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from textsem.text import half_products
-from textsem.text.half_products import half_product, to_halves
+from textsem.text.half_products import half_product, tell_if_slow, to_halves
 
 BFLOAT16_STEP = 2.0**-8  # half the distance of neighbouring numbers, relative
 
@@ -39,3 +39,18 @@ def test_product_is_the_exact_one_of_the_rounded_factors_within_one_rounding():
     assert product.dtype == torch.float32
     exact = a.bfloat16().double() @ b.bfloat16().double()  # positive: no cancellation, so the error is relative
     torch.testing.assert_close(product.double(), exact, rtol=1.01 * BFLOAT16_STEP, atol=0.0)
+
+
+def test_slow_precision_is_told_of_once_and_only_where_it_is_slow(monkeypatch, caplog):
+    half_products._tell_once.cache_clear()
+    monkeypatch.setattr(half_products, "_has_fast_bfloat16", lambda: True)
+    tell_if_slow("bfloat16", "cpu")
+    monkeypatch.setattr(half_products, "_has_fast_bfloat16", lambda: False)
+    tell_if_slow("float32", "cpu")
+    tell_if_slow("bfloat16", "cuda")
+    assert not caplog.records
+    for _ in range(2):
+        tell_if_slow("bfloat16", torch.device("cpu"))
+    assert [record.getMessage() for record in caplog.records] == [
+        "this processor has no bfloat16 of its own, which is many times slower here than float32"
+    ]

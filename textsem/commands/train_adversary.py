@@ -57,6 +57,7 @@ def parse_arguments(arguments: Sequence[str], *, program: str) -> argparse.Names
     add("--num-particles", type=int, default=None, help="M (default: the preset's)")
     add("--code-noise", type=float, default=None, help="longest noise on codes in training, share of their length")
     add("--embeddings", choices=("cooccurrence", "random", "arae"), default=None, help="start of the word vectors")
+    add("--precision", choices=("float32", "bfloat16"), default=None, help="of matrix products (default: the preset's)")
     add("--seed", type=int, default=0, help="default: %(default)s")
     add("--device", default="cpu", help="default: %(default)s")
     add("--resume", action="store_true", help="go on from the training state in --output")

@@ -32,6 +32,7 @@ def parse_arguments(arguments: Sequence[str], *, program: str) -> argparse.Names
     add("--encoder", choices=("convolutional", "lstm"), default=None, help="default: the preset's")
     add("--embeddings", choices=("cooccurrence", "random"), default=None, help="start of the word vectors")
     add("--steps", type=int, default=None, help="batches (default: the preset's)")
+    add("--precision", choices=("float32", "bfloat16"), default=None, help="of matrix products (default: the preset's)")
     add("--output", type=Path, required=True, help="folder for model, card, metrics, curve, samples, training state")
     add("--seed", type=int, default=0, help="default: %(default)s")
     add("--device", default="cpu", help="default: %(default)s")

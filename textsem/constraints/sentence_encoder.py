@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from textsem.constraints.memory import BoundedMemory
 from textsem.constraints.sentence_layout import SentenceLayout, read_sentence_layout
+from textsem.text.half_products import tell_if_slow
 from textsem.text.pretrained import load_pretrained, token_batches, token_limit
 from textsem.text.pretrained_files import check_model_folder, check_tokenizer, check_weights, reading_files
 
@@ -58,6 +59,7 @@ class SentenceEncoder:
         memory_size: int = 50_000,
     ) -> None:
         self.device = torch.device(device)
+        tell_if_slow(dtype, self.device)
         self.batch_size = batch_size
         self._model = _load(name_or_folder, device=self.device, dtype=getattr(torch, dtype))
         self._memory: BoundedMemory[str, Tensor] = BoundedMemory(memory_size)

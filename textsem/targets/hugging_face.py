@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from textsem.targets.hugging_face_files import load_classifier
+from textsem.text.half_products import tell_if_slow
 from textsem.text.labels import LABEL_NAMES, TWO_CLASS_NAMES, align_labels
 from textsem.text.pretrained import token_batches, token_limit
 
@@ -46,6 +47,7 @@ class HuggingFaceTarget:
     ) -> None:
         self.batch_size = batch_size
         self.device = torch.device(device)
+        tell_if_slow(dtype, self.device)
         self._tokenizer, model = load_classifier(name_or_folder, dtype=getattr(torch, dtype))
         try:
             names = {int(number): str(name) for number, name in model.config.id2label.items()}

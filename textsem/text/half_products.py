@@ -6,18 +6,32 @@ the float32 product of the same rounded numbers takes 14 (8 when idle).  Both su
 they agree but for the order of the sum.
 """
 
+import logging
 from functools import cache
 
 import torch
 from torch import Tensor
 
-__all__ = ["half_product", "to_halves"]
+__all__ = ["half_product", "tell_if_slow", "to_halves"]
+
+logger = logging.getLogger(__name__)
 
 
 @cache
 def _has_fast_bfloat16() -> bool:
     """Whether torch hands bfloat16 products on this processor to oneDNN."""
     return torch.backends.mkldnn.is_available() and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+
+
+def tell_if_slow(precision: str, device: torch.device | str) -> None:
+    """Log a warning where a network is to compute in bfloat16 on a processor without it: once a process."""
+    if precision == "bfloat16" and torch.device(device).type == "cpu" and not _has_fast_bfloat16():
+        _tell_once()
+
+
+@cache
+def _tell_once() -> None:
+    logger.warning("this processor has no bfloat16 of its own, which is many times slower here than float32")
 
 
 def to_halves(values: Tensor) -> Tensor:

@@ -18,6 +18,7 @@ from textsem.latent.state import state_from_tensors, state_to_tensors
 from textsem.model import TextAdversary
 from textsem.processes import Processes
 from textsem.runs.checkpoint import load_training_state, save_training_state
+from textsem.text.half_products import tell_if_slow
 from textsem.text.vocabulary import PAD_ID, START_ID
 from textsem.training.adversary_config import AdversaryTrainingConfig
 from textsem.training.adversary_data import batch_rows, digest, encode_fitting
@@ -81,6 +82,7 @@ class AdversaryRun:
             raise ValueError(f"expected an attacker for {config.adversarial_steps} adversarial_steps, got None")
         self.model, self.config, self.folder, self.attacker = model, config, folder, attacker
         self.device = model.embedding.device
+        tell_if_slow(config.precision, self.device)
         vocabulary, max_length = model.vocabulary, model.config.max_length
         self.ids = encode_fitting(sentences, vocabulary=vocabulary, max_length=max_length)[1]
         self.pair_rows, self.pair_ids = encode_fitting(pairs.hypotheses, vocabulary=vocabulary, max_length=max_length)

@@ -61,6 +61,7 @@ class AdversaryJob:
     num_particles: int | None
     code_noise: float | None
     embeddings: str | None
+    precision: str | None
     seed: int
     device: str
     resume: bool
@@ -77,6 +78,7 @@ class AdversaryJob:
             "manifold_steps": self.manifold_steps,
             "adversarial_steps": self.adversarial_steps,
             "embeddings": self.embeddings,
+            "precision": self.precision,
             "adversarial_gradient": self.gradient,
             "seed": self.seed,
         }

@@ -17,6 +17,7 @@ from textsem.arae import ARAE, ARAEConfig
 from textsem.processes import Processes
 from textsem.runs.checkpoint import load_training_state, save_training_state
 from textsem.text.embeddings import cooccurrence_embeddings, random_embeddings
+from textsem.text.half_products import tell_if_slow
 from textsem.text.tokenization import tokenize
 from textsem.text.vocabulary import Vocabulary
 from textsem.training.adversary_data import batch_rows, digest, encode_fitting
@@ -108,6 +109,7 @@ class ARAERun:
     ) -> None:
         self.model, self.config, self.folder, self.processes = model, config, folder, processes
         self.device = model.embedding.device
+        tell_if_slow(config.precision, self.device)
         vocabulary, max_length = model.vocabulary, model.config.max_length
         self.ids = encode_fitting(sentences, vocabulary=vocabulary, max_length=max_length)[1]
         check_batches(min(len(self.ids), config.batch_size), processes)

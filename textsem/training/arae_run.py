@@ -39,6 +39,7 @@ class ARAEJob:
     encoder: str | None
     embeddings: Literal["cooccurrence", "random"] | None
     steps: int | None
+    precision: Literal["float32", "bfloat16"] | None
     output: Path
     seed: int
     device: str
@@ -56,7 +57,12 @@ class ARAEJob:
 
     def training_config(self) -> ARAETrainingConfig:
         """Return the preset's settings with the given ones put in."""
-        given: dict[str, Any] = {"num_steps": self.steps, "embeddings": self.embeddings, "seed": self.seed}
+        given: dict[str, Any] = {
+            "num_steps": self.steps,
+            "embeddings": self.embeddings,
+            "precision": self.precision,
+            "seed": self.seed,
+        }
         given = {name: value for name, value in given.items() if value is not None}
         return replace(arae_preset(self.preset).training, **given)
 

@@ -18,6 +18,7 @@ from tqdm import tqdm
 from textsem.processes import Processes
 from textsem.runs.checkpoint import load_training_state, save_training_state
 from textsem.targets.hugging_face import HuggingFaceTarget
+from textsem.text.half_products import tell_if_slow
 from textsem.text.labels import LABEL_NAMES
 from textsem.text.pretrained import load_pretrained
 from textsem.training.labelled_pairs import LabelledPairs, accuracy, epoch_batches
@@ -144,6 +145,7 @@ class _Run:
 
         self.config, self.folder, self.settings, self.checkpoint_every = config, folder, settings, checkpoint_every
         self.processes = processes
+        tell_if_slow(config.precision, "cpu")
         self.tokenizer, self.model = _load_base(base)
         encoded = self.tokenizer(
             list(train.premises), list(train.hypotheses), truncation="longest_first", max_length=config.max_tokens

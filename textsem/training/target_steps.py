@@ -8,6 +8,7 @@ from torch.nn import functional as F
 
 from textsem.processes import Processes
 from textsem.targets.word_level import WordLevelTarget, pad_ids
+from textsem.text.half_products import tell_if_slow
 from textsem.text.vocabulary import UNKNOWN_ID
 from textsem.training.encoded_pairs import EncodedPairs
 from textsem.training.parallel import add_up_gradients, own_random_numbers
@@ -50,6 +51,7 @@ class TargetSteps:
 
     def __init__(self, target: WordLevelTarget, config: TargetTrainingConfig, processes: Processes) -> None:
         self.target, self.config, self.processes = target, config, processes
+        tell_if_slow(config.precision, target.device)
         self.optimiser = torch.optim.Adam(target.parameters(), lr=config.learning_rate, fused=True)
 
     def step(self, pairs: EncodedPairs, rows: list[int], position: Position) -> float:
