@@ -15,6 +15,7 @@ from typing import Any
 
 from textsem.augmentation import AdversarialAugmenter, AugmentationConfig, NewRow
 from textsem.data.nli import NliData
+from textsem.evaluation.augmentation_chunks import CHUNK_SIZE
 from textsem.evaluation.augmentation_progress import AugmentationProgress
 from textsem.evaluation.augmentation_workers import augmented_chunks
 from textsem.evaluation.augmented_rows import read_new_rows
@@ -26,7 +27,6 @@ from textsem.training.new_pairs import NewPairs, read_new_pairs
 
 __all__ = ["RenewedRows", "rows_from", "rows_once"]
 
-_CHUNK = 32  # pairs; what a pair gets does not depend on it
 # Models go by their digests, and where and in which batches they run changes no row.
 _NOT_BINDING = ("target", "model", "filter_model", "sentence_encoder", "device", "batch_size")
 _LOGGER = logging.getLogger(__name__)
@@ -127,7 +127,7 @@ def _made(augmenter: AdversarialAugmenter, data: NliData, *, show_progress: bool
     began = time.monotonic()
     found: list[tuple[str, str, int, NewRow]] = []
     with AugmentationProgress(len(data), is_shown=show_progress) as progress:
-        for chunk in augmented_chunks(augmenter, data.chunks(_CHUNK)):
+        for chunk in augmented_chunks(augmenter, data.chunks(CHUNK_SIZE)):
             rows = [(p.premise, p.hypothesis, LABEL_NAMES.index(p.label), row) for p in chunk.pairs for row in p.new]
             found += rows
             progress.update(len(chunk.pairs) + chunk.num_problems, len(rows))

@@ -17,6 +17,7 @@ from datasets import ClassLabel, load_dataset, load_from_disk
 from tests.evaluation.augmentation_fakes import LABELS, KnownMaker, expected_rows, known_rows, write_pairs
 from textsem.augmentation import AdversarialAugmenter, AugmentationConfig
 from textsem.data.nli import load_nli
+from textsem.evaluation import augmentation_run
 from textsem.evaluation.augmentation_chunks import read_chunks
 from textsem.evaluation.augmentation_files import OUTPUT_NAMES
 from textsem.evaluation.augmentation_run import CARD_NAME, CHUNKS_NAME, AugmentNliConfig, augment_nli
@@ -24,6 +25,12 @@ from textsem.runs.whole_files import LineFile
 
 ROOT = Path(__file__).parents[2]
 NUMBER = 100  # four chunks
+CHUNK_SIZE = 32
+
+
+@pytest.fixture(autouse=True)
+def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(augmentation_run, "CHUNK_SIZE", CHUNK_SIZE)
 
 
 @pytest.fixture
@@ -128,6 +135,18 @@ def test_resumed_run_ends_with_the_same_bytes_and_counts(data: str, tmp_path: Pa
     assert resumed["counts"]["pairs"] == NUMBER
 
 
+def test_chunks_of_another_size_are_not_gone_on_from(
+    data: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "out"
+    with pytest.raises(KeyboardInterrupt):
+        augment(data, folder, KnownMaker(last=40))
+    assert len(list(read_chunks(folder / CHUNKS_NAME))) == 1  # the next one would begin elsewhere
+    monkeypatch.setattr(augmentation_run, "CHUNK_SIZE", 2 * CHUNK_SIZE)
+    with pytest.raises(ValueError, match=r"expected 64 pairs from 0 on next in .*, got 32 from 0 on: begin the run"):
+        augment(data, folder, resume=True)
+
+
 def test_finished_run_is_rewritten_in_another_format_without_work(data: str, tmp_path: Path) -> None:
     augment(data, tmp_path / "one", format="jsonl")
     augment(data, tmp_path / "two")
@@ -162,8 +181,10 @@ def test_killed_run_leaves_no_workers_and_goes_on_to_the_same_bytes(data: str, t
     folder, program = tmp_path / "killed", tmp_path / "program.py"
     program.write_text(
         "from tests.evaluation.augmentation_fakes import KnownMaker\n"
+        "from textsem.evaluation import augmentation_run\n"
         "from textsem.evaluation.augmentation_run import AugmentNliConfig, augment_nli\n"
         "if __name__ == '__main__':\n"
+        f"    augmentation_run.CHUNK_SIZE = {CHUNK_SIZE}\n"
         f"    config = AugmentNliConfig(data={data!r}, output={str(folder)!r}, num_workers=2)\n"
         "    augment_nli(config, KnownMaker(seconds=0.1))\n"
     )
@@ -253,10 +274,10 @@ def test_full_disk_keeps_the_chunks_and_names_the_mend(
             raise OSError(errno.ENOSPC, "No space left on device")
         append(file, lines)
 
-    monkeypatch.setattr(LineFile, "append", full)
-    with pytest.raises(OSError, match="No space left"):
-        augment(data, folder)
-    monkeypatch.undo()
+    with monkeypatch.context() as patch:
+        patch.setattr(LineFile, "append", full)
+        with pytest.raises(OSError, match="No space left"):
+            augment(data, folder)
     assert len(list(read_chunks(folder / CHUNKS_NAME))) == 2
     augment(data, folder, resume=True)
     augment(data, tmp_path / "whole")
@@ -264,7 +285,7 @@ def test_full_disk_keeps_the_chunks_and_names_the_mend(
 
 
 def test_settings_hold_every_option_and_no_query_of_an_address(data: str, tmp_path: Path) -> None:
-    maker = KnownMaker(target="http://localhost:1/x?key=secret")
+    maker = KnownMaker(target="http://localhost:1/x?key=secret", filter_model="http://localhost:1/y?key=secret")
     augment(data, tmp_path / "out", maker)
     text = (tmp_path / "out" / "settings.json").read_text()
     settings = json.loads(text)
@@ -281,6 +302,6 @@ def test_interrupt_ends_the_workers_at_once(data: str, tmp_path: Path) -> None:
     before = signal.getsignal(signal.SIGINT)
     began = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
-        augment(data, tmp_path / "out", KnownMaker(seconds=2.0, last=1), num_workers=2)
-    assert time.monotonic() - began < 40.0  # a chunk of the other worker takes 64 s
+        augment(data, tmp_path / "out", KnownMaker(seconds=10.0, last=0), num_workers=2)
+    assert time.monotonic() - began < 160.0  # a chunk of the other worker takes 320 s
     assert signal.getsignal(signal.SIGINT) is before

@@ -17,8 +17,11 @@ from textsem.evaluation.augmentation_batches import ORIGIN, ORIGINAL, ORIGINAL_H
 from textsem.evaluation.augmentation_config import AugmentationConfig
 from textsem.runs.whole_files import to_json_bytes
 
-__all__ = ["AugmentedChunk", "AugmentedPair", "RowMaker", "augment_chunk", "chunk_line", "read_chunks"]
+__all__ = ["CHUNK_SIZE", "AugmentedChunk", "AugmentedPair", "RowMaker", "augment_chunk", "chunk_line", "read_chunks"]
 
+# Pairs of a chunk, which a kill costs each process.  A filter model reads them in groups of like length, each filled to
+# a multiple of 8 rows: of 32 SNLI pairs, 35% of them tried, 2.7 times the tokens that it has to; of 128, 1.7 times.
+CHUNK_SIZE = 128
 SECONDS_DECIMALS = 3
 
 

@@ -12,7 +12,7 @@ from typing import Any, get_args
 from textsem.data.stream import NliStream, stream_nli
 from textsem.evaluation.assembly import public_name
 from textsem.evaluation.augmentation_card import CardFacts, data_card
-from textsem.evaluation.augmentation_chunks import AugmentedChunk, RowMaker, chunk_line, read_chunks
+from textsem.evaluation.augmentation_chunks import CHUNK_SIZE, AugmentedChunk, RowMaker, chunk_line, read_chunks
 from textsem.evaluation.augmentation_files import OutputFormat, remove_outputs, write_rows
 from textsem.evaluation.augmentation_progress import AugmentationProgress
 from textsem.evaluation.augmentation_summary import AugmentationSummary, summarise_chunks
@@ -26,7 +26,6 @@ __all__ = ["CARD_NAME", "CHUNKS_NAME", "SETTINGS_NAME", "SUMMARY_NAME", "Augment
 
 CHUNKS_NAME = "chunks.jsonl"  # what --resume goes on from
 SETTINGS_NAME, SUMMARY_NAME, CARD_NAME = "settings.json", "summary.json", "README.md"
-CHUNK_SIZE = 32  # pairs that a kill costs, of each process
 READ_SIZE = 1024
 # What the chunks do not depend on, the digest of the data apart: a run may be resumed with another value.
 NOT_BINDING = (
@@ -108,8 +107,7 @@ def augment_nli(
 
 def _settings(config: AugmentNliConfig, maker: RowMaker, data: NliStream) -> dict[str, Any]:
     own = asdict(maker.config)
-    if own["target"] is not None:
-        own["target"] = public_name(own["target"])
+    own |= {role: public_name(own[role]) for role in ("target", "filter_model") if own[role] is not None}
     settings = {
         "options": {**asdict(config), **own},
         "seed": maker.config.seed,
@@ -165,15 +163,17 @@ def _binding(settings: dict[str, Any]) -> dict[str, Any]:
 
 def _work(folder: Path, config: AugmentNliConfig, maker: RowMaker, data: NliStream, *, show_progress: bool) -> None:
     """Append the chunks that the file lacks."""
-    path = folder / CHUNKS_NAME
+    path, total = folder / CHUNKS_NAME, data.identity.rows
     num_done = 0
     for chunk in read_chunks(path):
-        if chunk.start != num_done * CHUNK_SIZE:
+        start, size = num_done * CHUNK_SIZE, len(chunk.pairs) + chunk.num_problems
+        wanted = min(CHUNK_SIZE, total - start)
+        if (chunk.start, size) != (start, wanted):
             raise ValueError(
-                f"expected chunk {num_done * CHUNK_SIZE} next in {path}, got {chunk.start}: begin the run anew"
+                f"expected {wanted} pairs from {start} on next in {path}, got {size} from {chunk.start} on: begin the "
+                "run anew"
             )
         num_done += 1
-    total = data.identity.rows
     lines = LineFile(path)
     try:
         remaining = islice(data.chunks(CHUNK_SIZE), num_done, None)
