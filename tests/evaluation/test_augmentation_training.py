@@ -92,7 +92,7 @@ def test_killed_training_goes_on_to_the_same_weights(root: Path, monkeypatch: py
         kill_at(steps + 2, patch)  # in the second of two epochs; a state is saved after the first
         with pytest.raises(Killed):
             train([job(root)], root)
-    assert not (root / "models" / "ours-0" / "trained.json").exists()
+    assert not (root / "models" / "ours-0" / "experiment" / "trained.json").exists()
     seen: list[bool] = []
     original = train_target
 
@@ -104,11 +104,25 @@ def test_killed_training_goes_on_to_the_same_weights(root: Path, monkeypatch: py
     train([job(root)], root)
     assert seen == [True]
     assert weights(root / "models" / "ours-0") == weights(root / "whole")
+    spent = {
+        name: json.loads((root / name / "experiment" / "trained.json").read_text())
+        for name in ("whole", "models/ours-0")
+    }
+    # Of the part before the kill nobody knows.
+    assert spent["whole"]["processor_seconds"] > 0.0
+    assert spent["models/ours-0"]["processor_seconds"] is None
 
 
 def test_folder_with_the_model_of_other_rows_is_refused(root: Path) -> None:
     train([job(root)], root)
     write_augmented(root / "augmented", num_new=NUM_NEW - 1)
+    with pytest.raises(ValueError, match=r"expected the model of .* in ours-0, got that of"):
+        train([job(root)], root)
+
+
+def test_folder_with_a_model_that_other_rows_have_chosen_is_refused(root: Path) -> None:
+    train([job(root)], root)
+    write_pairs(root / "dev.jsonl", 20, seed=7)
     with pytest.raises(ValueError, match=r"expected the model of .* in ours-0, got that of"):
         train([job(root)], root)
 
@@ -183,7 +197,7 @@ def test_processes_train_the_same_model_and_an_error_ends_all(tmp_path: Path) ->
         for i in range(LIMIT)
     ]
     (tmp_path / "train.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    other = tmp_path / "models" / "ours-1"
+    other = tmp_path / "models" / "ours-1" / "experiment"
     other.mkdir(parents=True)
     (other / "arm.json").write_text("{}")
     found = train_arms([job(tmp_path), job(tmp_path, seed=1)], tmp_path / "models", controls=CONTROLS)

@@ -198,7 +198,7 @@ def _cost(measured: Measurements) -> list[str]:
         ("{} ms without", number(cost.get("ms_a_row_without_filters"), 1)),
         ("{} new rows a pair", number(cost.get("new_rows_a_pair"))),
         ("{} s in all", number(cost.get("seconds_of_augmentation"), 0)),
-        ("{} of the time of one plain training", percent(cost.get("share_of_training"), 0)),
+        ("{} of the processor time of one plain training", percent(cost.get("share_of_training"), 0)),
     ]
     told = ", ".join(text.format(figure) for text, figure in found if figure != DASH)
     return [f"- cost of augmentation: {told}"]

@@ -7,6 +7,7 @@ import os
 import random
 import signal
 import threading
+import time
 from collections.abc import Generator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -24,7 +25,8 @@ from textsem.runs.whole_files import write_json
 
 __all__ = ["ArmTraining", "arm_new_rows", "train_arms"]
 
-JOB_NAME, DONE_NAME, LOG_NAME = "arm.json", "trained.json", "training.log"
+# A folder down, where they are no part of the model's digest: it is the same wherever and whenever it is trained.
+JOB_NAME, DONE_NAME, LOG_NAME = "experiment/arm.json", "experiment/trained.json", "training.log"
 PLACES = ("data", "dev_data", "augmented", "beside")  # where things lie does not matter, what they are does
 _SAMPLE_SEED = 0
 
@@ -126,7 +128,7 @@ def _facts_of(job: ArmTraining, place: Path) -> dict[str, Any]:
     base, dev = job.pairs()
     network, training = network_and_training(job.num_epochs, job.batch_size, job.seed)
     check_trained(place, network, training, train_data=base, dev_data=dev)
-    return {"seconds": seconds_of_training(place), "rows": len(base), "new_rows": 0}
+    return {"seconds": seconds_of_training(place), "processor_seconds": None, "rows": len(base), "new_rows": 0}
 
 
 def _by_workers(
@@ -179,8 +181,9 @@ def _train(job: ArmTraining, folder: Path, controls: tuple[str, ...]) -> dict[st
     new = arm_new_rows(job, controls)
     base, dev = job.pairs()
     pairs = joined(base, new)
-    described = json.loads(json.dumps({**asdict(job), "base": base.identity.sha256, "new_rows": _digest(new)}))
-    folder.mkdir(parents=True, exist_ok=True)
+    digests = {"base": base.identity.sha256, "dev": dev.identity.sha256, "new_rows": _digest(new)}
+    described = json.loads(json.dumps({**asdict(job), **digests}))
+    (folder / JOB_NAME).parent.mkdir(parents=True, exist_ok=True)
     lock = FolderLock(folder)
     try:
         if (folder / JOB_NAME).is_file():
@@ -192,9 +195,15 @@ def _train(job: ArmTraining, folder: Path, controls: tuple[str, ...]) -> dict[st
         write_json(folder / JOB_NAME, described)
         network, training = network_and_training(job.num_epochs, job.batch_size, job.seed)
         is_cut_off = (folder / TRAINING_STATE_FILE).is_file()
+        began = time.process_time()
         with (folder / LOG_NAME).open("a", encoding="utf-8") as log, redirect_stderr(log):
             train_target(pairs, dev, network, training, folder, is_resumed=is_cut_off)
-        facts = {"seconds": seconds_of_training(folder), "rows": len(pairs.labels), "new_rows": len(new)}
+        facts = {
+            "seconds": seconds_of_training(folder),
+            "processor_seconds": None if is_cut_off else time.process_time() - began,
+            "rows": len(pairs.labels),
+            "new_rows": len(new),
+        }
         write_json(folder / DONE_NAME, facts)
         return facts
     finally:

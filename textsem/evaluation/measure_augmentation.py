@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from textsem.data.nli import load_nli
@@ -35,6 +36,7 @@ from textsem.targets.loading import load_target
 __all__ = ["MEASUREMENTS_NAME", "measure_augmentation"]
 
 MEASUREMENTS_NAME = "measurements.json"
+PARTS = ("models", "right", "fresh", "training_seconds", "processor_seconds")  # by arm and seed
 
 logger = logging.getLogger(__name__)
 
@@ -107,7 +109,7 @@ def _begin(config: MeasureAugmentationConfig, sets: Mapping[str, MeasuredSet], p
             config.arms(), data, beside=config.beside(), seed=config.seeds[0], controls=config.controls,
             judge_name=config.judge, found=found.get("arms", {}),
         ),
-        **{part: found.get(part, {}) for part in ("models", "right", "fresh", "training_seconds")},
+        **{part: found.get(part, {}) for part in PARTS},
         "cost": found.get("cost"),
     }  # fmt: skip
     for seeds in content["right"].values():  # digits of a set that was another one then
@@ -132,14 +134,15 @@ def _measure_model(
     """Fill in what the content lacks of one model, and write it after each part."""
     path = Path(config.output) / MEASUREMENTS_NAME
     arm, seed, digest = job.arm, str(job.seed), identify_model(str(model), BUNDLED_MODEL)["sha256"]
-    own = {part: content[part].setdefault(arm, {}) for part in ("models", "right", "fresh", "training_seconds")}
+    own = {part: content[part].setdefault(arm, {}) for part in PARTS}
     if own["models"].get(seed) != digest:  # what was measured was measured of another model
         own["right"][seed], own["fresh"][seed] = {}, {}
     own["models"][seed], own["training_seconds"][seed] = digest, facts["seconds"]
+    own["processor_seconds"][seed] = facts.get("processor_seconds")
     right, fresh = own["right"].setdefault(seed, {}), own["fresh"].setdefault(seed, {})
-    plain, cost = content["training_seconds"].get(PLAIN, {}), content["cost"]
-    if cost and any(plain.values()):
-        cost["share_of_training"] = cost["seconds_of_augmentation"] * len(plain) / sum(plain.values())
+    plain = [spent for spent in content["processor_seconds"].get(PLAIN, {}).values() if spent]
+    if content["cost"] and plain:  # both in processor time, which other work on the machine does not stretch
+        content["cost"]["share_of_training"] = content["cost"]["seconds_of_augmentation"] / fmean(plain)
     target = load_target(str(model))
     right |= {name: right_digits(target, rows) for name, rows in sets.items() if name not in right}
     write_json(path, content)
