@@ -15,7 +15,7 @@ def test_a_gain_names_every_arm_that_it_is_above() -> None:
     assert found.sentence == (
         "The gain is there: under unseen attacks ours (42.0%, lowest seed 40.0%) is above plain (32.0%, highest "
         "34.0%), duplicates (32.0%, highest 34.0%), word dropout (34.7%, highest 36.0%), wordnet (36.0%, highest "
-        "38.0%), beyond the spread over seeds, and clean accuracy is within 0.5 points of plain."
+        "38.0%), beyond the spread over seeds, and clean accuracy is no more than 0.5 points below plain."
     )
 
 
@@ -48,7 +48,7 @@ def test_clean_accuracy_may_lose_half_a_point_and_no_more() -> None:
     lost = judge_gain(measurements(clean={**CLEAN, "ours": (795, 795, 794)}), "ours")
     assert lost.holds is False
     assert lost.sentence == (
-        "The gain is not there: clean accuracy of ours is \u22120.53 points beside plain, not within 0.5."
+        "The gain is not there: clean accuracy of ours is \u22120.53 points beside plain, a loss of more than 0.5."
     )
     assert judge_gain(measurements(clean={**CLEAN, "ours": (900, 900, 900)}), "ours").holds is True
 
@@ -99,7 +99,7 @@ def test_sizes_stand_below_the_verdict() -> None:
     lines = verdict(measurements()).splitlines()
     assert lines[2].startswith("- Under unseen attacks: 42.0% against 32.0% of plain, +10.00 points (95% over the rows")
     assert lines[3].startswith("- Clean accuracy: 80.0% against 80.0% of plain, +0.00 points")
-    assert lines[3].endswith("within 0.5 of plain.")
+    assert lines[3].endswith("; the aim was to lose no more than 0.5.")
 
 
 def test_an_attack_under_which_ours_is_not_above_is_named() -> None:

@@ -86,7 +86,7 @@ def judge_gain(measured: Measurements, arm: str) -> Gain:
         *([f"under unseen attacks {arm} ({percent(own.mean)}) is not above {_listed(behind)}"] if behind else []),
         *([f"{arm} ({percent(own.mean)}) is above {_listed(within)} only within the spread over seeds"] * bool(within)),
         *(
-            [f"clean accuracy of {arm} is {_fine(clean.difference)} points beside plain, not within 0.5"]
+            [f"clean accuracy of {arm} is {_fine(clean.difference)} points beside plain, a loss of more than 0.5"]
             if clean is not None and _is_lost(clean)
             else []
         ),
@@ -106,7 +106,7 @@ def judge_gain(measured: Measurements, arm: str) -> Gain:
         arm,
         True,
         f"The gain is there: under unseen attacks {arm} ({percent(own.mean)}, lowest seed {percent(own.low)}) is above "
-        f"{_listed(ahead)}, beyond the spread over seeds, and clean accuracy is within 0.5 points of plain.",
+        f"{_listed(ahead)}, beyond the spread over seeds, and clean accuracy is no more than 0.5 points below plain.",
     )
 
 
@@ -192,10 +192,10 @@ def _sizes(measured: Measurements, arm: str) -> list[str]:
         found = compare_arms(right.get(arm, {}), right.get(PLAIN, {}), groups[name]) if name in groups else None
         if found is not None:
             low, high = map(points, found.interval)
-            aim = f", {_allowed(found)} 0.5 of plain" if name == CLEAN else "; the aim was 5 to 10"
+            aim = "to lose no more than 0.5" if name == CLEAN else "5 to 10"
             sizes.append(
                 f"{what}: {percent(found.first.mean)} against {percent(found.second.mean)} of plain, "
-                f"{_fine(found.difference)} points (95% over the rows {low} to {high}){aim}."
+                f"{_fine(found.difference)} points (95% over the rows {low} to {high}); the aim was {aim}."
             )
     return sizes
 
@@ -209,10 +209,6 @@ def _losses(right: Mapping[str, Digits], arm: str, others: Sequence[str], attack
         names = [other for other, one in found.items() if own and one and own.mean - one.mean <= _ROUNDING]
         lines += [f"{', '.join(names)} under {attack}"] if names else []
     return lines
-
-
-def _allowed(clean: ArmComparison) -> str:
-    return "not within" if _is_lost(clean) else "within"
 
 
 def _is_lost(clean: ArmComparison) -> bool:
