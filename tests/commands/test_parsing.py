@@ -21,3 +21,10 @@ def test_command_of_a_card_hides_folders_and_quotes_blanks(tmp_path: Path) -> No
     assert shown_command("textsem train target", given) == (
         "textsem train target --data snli.parquet --machine 'two cores'"
     )
+
+
+def test_shown_command_tells_no_secret_of_an_address() -> None:
+    given = ["--target", "HTTPS://user:secret@host:1/x?key=secret", "--filter-model=http://host/y?key=secret"]
+    assert shown_command("textsem augment", given) == (
+        "textsem augment --target https://host:1/x --filter-model=http://host/y"
+    )

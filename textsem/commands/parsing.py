@@ -5,6 +5,7 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 
 __all__ = ["add_label_order", "command_parser", "shown_command"]
 
@@ -49,7 +50,15 @@ def add_label_order(parser: argparse.ArgumentParser, summary: str, *, option: st
 
 
 def shown_command(program: str, arguments: Sequence[str]) -> str:
-    """Return the command for a model card, which names no folder of a machine."""
+    """Return the command for a model card, which names no folder of a machine, and of an address no secrets."""
+    return f"{program} {shlex.join(map(_shown, arguments))}"
+
+
+def _shown(argument: str) -> str:
     from textsem.training.adversary_report import file_name
 
-    return f"{program} {shlex.join(map(file_name, arguments))}"
+    option, mark, value = argument.partition("=") if argument.startswith("--") else ("", "", argument)
+    if value.lower().startswith(("http://", "https://")):
+        address = urlsplit(value)
+        return option + mark + urlunsplit((address.scheme, address.netloc.rpartition("@")[2], address.path, "", ""))
+    return file_name(argument)
