@@ -12,7 +12,6 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from images_ext.data.svhn_stand_in import make_svhn_stand_in
 from textsem.runs.endings import end
 
 
@@ -31,6 +30,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parse_arguments(arguments)
 
     def work() -> int:
+        from images_ext.data.svhn_stand_in import make_svhn_stand_in
+
         make_svhn_stand_in(options.output, num_train=options.num_train, num_test=options.num_test, seed=options.seed)
         print(f"{options.num_train} train and {options.num_test} test images of the svhn stand-in in {options.output}")
         return 0

@@ -16,6 +16,7 @@ from torch.nn import functional as F
 from images_ext.data.glyphs import CELL_HEIGHTS, Glyphs, render_glyphs
 from images_ext.data.images import DIGIT_NAMES, ImageSet
 from images_ext.data.svhn import STAND_IN_NAME, svhn_file, write_svhn
+from textsem.runs.whole_files import check_writable
 
 __all__ = ["draw_house_numbers", "make_svhn_stand_in"]
 
@@ -35,10 +36,13 @@ def make_svhn_stand_in(folder: str | Path, *, num_train: int = 20_000, num_test:
         ValueError: If a number of images is below 1.
         OSError: If a file cannot be written.
     """
-    Path(folder).mkdir(parents=True, exist_ok=True)
+    sizes: dict[Literal["train", "test"], int] = {"train": num_train, "test": num_test}
+    for split, num_images in sizes.items():
+        if num_images < 1:
+            raise ValueError(f"expected at least 1 {split} image, got {num_images}")
+    check_writable(folder)
     glyphs = render_glyphs()
     generator = torch.Generator().manual_seed(seed)
-    sizes: dict[Literal["train", "test"], int] = {"train": num_train, "test": num_test}
     for split, num_images in sizes.items():
         images = draw_house_numbers(num_images, split=split, glyphs=glyphs, generator=generator)
         write_svhn(svhn_file(folder, split), images)
