@@ -61,7 +61,8 @@ def _object(line: Line) -> dict[str, object]:
     try:
         values: dict[str, object] = _DECODER.decode(line.text.rstrip())
     except json.JSONDecodeError as error:
-        raise _NoObjectError(f"{error.msg} at character {error.pos + 1}: mend or remove the line") from error
+        said = error.msg.removesuffix(" at")
+        raise _NoObjectError(f"{said} at character {error.pos + 1}: mend or remove the line") from error
     except RecursionError as error:
         raise _NoObjectError("brackets nested too deeply: remove them or the line") from error
     except ValueError as error:  # Python refuses to read numbers of thousands of digits
