@@ -19,7 +19,7 @@ def rows(path: Path, *lines: bytes) -> list[Row]:
     ("line", "got"),
     [
         (b'{"premise": ', r"Expecting value at character 12: mend or remove"),
-        (b'{"premise": "A.', "got Unterminated string starting at character 13: mend"),
+        (b'{"premise": "A.', "Unterminated string starting at character 13: mend"),
         (b'{"premise": "A."} {}', "Extra data at character 19"),
         (b'["A.", "B.", "neutral"]', r"""'\["A.", "B.", "neutral"\]': write each pair as one object"""),
         (b"null", "'null': write"),
