@@ -149,8 +149,6 @@ class ImageAdversaryRun:
         phase, config = self.phase(step), self.config
         self._set_rates(step, phase)
         is_first_stage = phase == "reconstruction"
-        if step == config.reconstruction_steps:
-            self.model.start_perturbation()
         size, shift = (config.batch_size, 0) if is_first_stage else (config.adversarial_batch_size, 1)
         rows = batch_rows(len(self.images), size, step=step, seed=config.seed + shift)
         batch = ImageBatch(self.images.pixels(rows), self.images.labels[rows])
@@ -162,6 +160,8 @@ class ImageAdversaryRun:
         self.state, losses = train_batch(
             learner, self.problem, self.optimizer, self.state, batch, phase=phase, generator=self.generator
         )
+        if step == config.reconstruction_steps - 1:
+            self.model.start_perturbation()
         values = {name: value.item() for name, value in losses.items()}
         if phase == "adversarial" and self.attacker is not None:
             values |= self.attacker.after_batch(self.model, batch, self.generator)
