@@ -61,11 +61,16 @@ def test_each_dependency_is_bounded_above() -> None:
 def test_whatever_the_package_imports_is_declared() -> None:
     declared = {normal(Requirement(entry).name) for entry in [*PROJECT["dependencies"], *EXTRAS["extras"]]}
     providers = packages_distributions()
-    for path in sorted((ROOT / "textsem").rglob("*.py")):
+    for path in sorted(file for package in ("textsem", "images_ext") for file in (ROOT / package).rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
-            for top in {name.partition(".")[0] for name in names} - {"textsem", *OPTIONAL, *sys.stdlib_module_names}:
+            for top in {name.partition(".")[0] for name in names} - {
+                "textsem",
+                "images_ext",
+                *OPTIONAL,
+                *sys.stdlib_module_names,
+            }:
                 found = {normal(name) for name in providers.get(top, [top])}
                 assert found & declared, f"{path.relative_to(ROOT)} imports {top}"
 

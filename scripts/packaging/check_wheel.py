@@ -21,6 +21,7 @@ from pathlib import Path
 __all__ = ["check_contents", "main", "parse_arguments"]
 
 ROOT = Path(__file__).resolve().parents[2]
+PACKAGES = ("textsem", "images_ext")
 USER = Path(__file__).with_name("typed_user.py")
 MOST_PACKAGES = 60  # beside torch and what torch needs
 LIMIT = 20
@@ -48,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     environment = Path(os.path.abspath(options.environment))  # its python is a link, which has to stay one
     try:
         check_contents(wheel, ROOT)
-        print(f"wheel: {wheel.stat().st_size / 1e6:.1f} MB, the files of the package and nothing else")
+        print(f"wheel: {wheel.stat().st_size / 1e6:.1f} MB, the files of both packages and nothing else")
         install(wheel, environment)
         run_jobs(environment, scratch)
         check_types(environment, scratch)
@@ -64,12 +65,13 @@ def check_contents(wheel: Path, root: Path) -> None:
 
     Args:
         wheel: The wheel.
-        root: Folder with ``textsem/``, ``LICENSE`` and ``README.md``.
+        root: Folder with ``textsem/``, ``images_ext/``, ``LICENSE`` and ``README.md``.
 
     Raises:
-        ValueError: If a file of the package is missing, or another one is in it.
+        ValueError: If a file of the packages is missing, or another one is in it.
     """
-    files = (path for path in (root / "textsem").rglob("*") if path.is_file() and path.suffix != ".pyc")
+    inside = (path for package in PACKAGES for path in (root / package).rglob("*"))
+    files = (path for path in inside if path.is_file() and path.suffix != ".pyc")
     wanted = {path.relative_to(root).as_posix() for path in files}
     with zipfile.ZipFile(wheel) as archive:
         (info,) = {name.split("/")[0] for name in archive.namelist() if ".dist-info/" in name}
@@ -77,9 +79,9 @@ def check_contents(wheel: Path, root: Path) -> None:
         metadata = archive.read(f"{info}/METADATA").decode()
         license_text = archive.read(f"{info}/licenses/LICENSE").decode()
     if missing := sorted(wanted - found):
-        raise ValueError(f"expected every file of the package in {wheel.name}, got none of {', '.join(missing[:5])}")
+        raise ValueError(f"expected every file of the packages in {wheel.name}, got none of {', '.join(missing[:5])}")
     if strange := sorted(found - wanted):
-        raise ValueError(f"expected the package alone in {wheel.name}, got {', '.join(strange[:5])} too")
+        raise ValueError(f"expected the packages alone in {wheel.name}, got {', '.join(strange[:5])} too")
     if license_text != (root / "LICENSE").read_text(encoding="utf-8"):
         raise ValueError(f"expected LICENSE in {wheel.name}, got another text")
     if (root / "README.md").read_text(encoding="utf-8").strip() not in metadata.replace("\r\n", "\n"):
