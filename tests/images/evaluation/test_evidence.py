@@ -84,5 +84,5 @@ def test_images_of_another_shape_are_refused(tmp_path: Path, monkeypatch: pytest
 
 @pytest.mark.parametrize("wrong", [{"num_images": 0}, {"particles": (2, 0)}, {"repeats": 0}])
 def test_counts_are_at_least_one(wrong: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match="expected (num_images|particles|repeats) >= 1, got 0"):
+    with pytest.raises(ValueError, match=r"expected (num_images|particles|repeats) >= 1, got 0"):
         ImageEvidenceConfig(**wrong)

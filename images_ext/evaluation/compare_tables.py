@@ -1,0 +1,92 @@
+"""The table of a comparison of attacks on images."""
+
+from collections.abc import Mapping
+from statistics import median
+from typing import Any
+
+from images_ext.evaluation.evidence_tables import markdown_table
+from images_ext.evaluation.judged_folders import JudgedRun
+from images_ext.evaluation.rivalries import Rivalry
+from textsem.runs.formats import DASH, number, percent, points, rate_interval
+
+__all__ = ["COMPARE_NAMES", "comparison_tables", "run_row"]
+
+COMPARE_NAMES = ("compare.json", "compare.md")
+COLUMNS = (
+    *("attack", "access", "raw flips", "success in the ball", "joint success", "of both right", "label kept"),
+    *("median queries", "at success", "ours minus it", "p"),
+)
+
+
+def run_row(run: JudgedRun, rival: Rivalry | None) -> dict[str, Any]:
+    """Return an attack's figures as plain JSON types.
+
+    Args:
+        run: A judged run.
+        rival: What ours against it says; None for ours itself.
+    """
+    figures, kept = run.figures, run.kept or {}
+    queries = [run.run.results[index].queries for index in sorted(run.successes)]
+    return {
+        "attack": run.run.name,
+        "folder": run.run.folder.name,
+        "access": run.run.settings.get("access"),
+        "ball": {name: run.run.settings.get(name) for name in ("norm", "eps", "max_queries")},
+        "raw": figures["raw"],
+        "success": figures["success"],
+        "success_of_all": figures["success_of_all"],
+        "reconstruction_flips": figures["reconstruction_flips"],
+        "joint": kept.get("joint"),
+        "joint_of_all": kept.get("joint_of_all"),
+        "joint_where_judge_right": kept.get("joint_where_judge_right"),
+        "label_kept": kept.get("kept"),
+        "median_queries": figures["queries"]["median"],
+        "median_queries_at_success": median(queries) if queries else None,
+        "rows_sent": run.run.summary.get("rows_sent"),
+        "ours_against_it": None if rival is None else rival.to_dict(),
+    }
+
+
+def comparison_tables(comparison: Mapping[str, Any]) -> str:
+    """Return the table as Markdown, what was compared on above it."""
+    data, ball = comparison["data"] or {}, comparison["ball"]
+    target, judge = comparison["target"] or {}, comparison["judge"] or {}
+    eps = "any distance" if ball["eps"] is None else f"{ball['norm']} < {number(ball['eps'], 4)}"
+    lines = [
+        f"# Attacks compared: {comparison['images']} images, {comparison['attacked']} of them right before",
+        "",
+        *(line for notice in comparison["notices"] for line in (f"**Note.** {notice}", "")),
+        comparison["headline"],
+        "",
+        f"- images: {data.get('name', DASH)}, {data.get('split', DASH)}; pixels in [0, 1]",
+        f"- target: {target.get('name', DASH)}, {percent(comparison['target_accuracy'])} right on these images",
+        f"- judge: {judge.get('name', DASH)}, {_rate(comparison['judge_accuracy'])} right on them",
+        f"- ball: {eps}; at most {ball['max_queries']} queries an image; where a run has its own, the JSON tells it",
+        "",
+        *markdown_table(COLUMNS, [_cells(row) for row in comparison["rows"]]),
+        "",
+        "Shares are of the images that the target had right, with Wilson's 95% interval; of both right: of those that "
+        "the judge had right too.  Raw flips lie in the ball or outside it.  Joint: a flip in the ball, and the judge "
+        "reads the true class before and after.  Label kept: of the successes.  Ours minus it: joint success in "
+        "percentage points; p from McNemar's exact test on the same images, after Holm.",
+    ]
+    return "\n".join(lines)
+
+
+def _cells(row: Mapping[str, Any]) -> tuple[str, ...]:
+    held = row["ours_against_it"]
+    return (
+        row["attack"],
+        row["access"] or DASH,
+        *(_rate(row[name]) for name in ("raw", "success", "joint", "joint_where_judge_right", "label_kept")),
+        number(row["median_queries"], 1),
+        number(row["median_queries_at_success"], 1),
+        "" if held is None else points(held["difference"]),
+        "" if held is None else f"{held['p_value']:.2g}",
+    )
+
+
+def _rate(share: Mapping[str, Any] | None) -> str:
+    if share is None or share["rate"] is None:
+        return DASH
+    return f"{percent(share['rate'])} ({rate_interval(share)})"
