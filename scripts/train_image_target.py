@@ -62,7 +62,7 @@ def _train(options: argparse.Namespace, command: str) -> int:
 
     from images_ext.data.loading import load_images
     from images_ext.training.target import TargetEvaluation, train_image_target
-    from images_ext.training.target_config import evaluation_attack, make_configs
+    from images_ext.training.target_config import evaluation_attacks, make_configs
 
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     torch.set_num_threads(options.num_threads)
@@ -76,14 +76,14 @@ def _train(options: argparse.Namespace, command: str) -> int:
         num_last_images=options.last_images,
         seed=options.seed,
     )
-    is_attacked = options.kind == "residual"
+    attacks = evaluation_attacks(options.dataset) if options.kind == "residual" else {}
     train_image_target(
         load_images(options.dataset, options.data, "train", limit=options.limit),
         load_images(options.dataset, options.data, "test"),
         network,
         training,
         options.output,
-        evaluation=TargetEvaluation(evaluation_attack(options.dataset) if is_attacked else None, options.attacked),
+        evaluation=TargetEvaluation(attacks, options.attacked),
         command=command,
         machine=options.machine,
         device=options.device,

@@ -31,11 +31,11 @@ class TargetEvaluation:
     """How a target is measured at the end.
 
     Args:
-        attack: None where only clean accuracy is asked for.
+        attacks: By name, one after the other; empty where only clean accuracy is asked for.
         num_attacked: How many test images are attacked, from the first.
     """
 
-    attack: PgdConfig | None
+    attacks: Mapping[str, PgdConfig]
     num_attacked: int = 1000
 
 
@@ -103,7 +103,7 @@ def train_image_target(
                 run.resume()
             is_finished = run.train(max_minutes=max_minutes)
         measured = evaluate_target(
-            network.eval(), test, evaluation.attack, num_attacked=evaluation.num_attacked, seed=config.seed
+            network.eval(), test, evaluation.attacks, num_attacked=evaluation.num_attacked, seed=config.seed
         )
         metrics = {
             "parameters": sum(parameter.numel() for parameter in network.parameters()),
@@ -143,18 +143,18 @@ def _card(
         "| measured on test images | value | 95% interval (Wilson) | images |",
         "|---|---|---|---|",
     ]
-    for name in ("clean_accuracy", "robust_accuracy"):
-        if name in measured:
-            low, high = measured[name]["interval"]
-            value, count = measured[name]["value"], measured[name]["images"]
-            lines.append(f"| {name.replace('_', ' ')} | {value:.2%} | {low:.2%} to {high:.2%} | {count} |")
-    if "attack" in measured:
-        attack = measured["attack"]
+    lines.append(_row("clean accuracy", measured["clean_accuracy"]))
+    for index, attack in enumerate(measured["attacks"]):
+        how = attack["settings"]
+        name = (
+            f"under PGD, {how['norm']} {how['epsilon']:.4g}, {how['num_steps']} steps of {how['step_size']:.4g}, "
+            f"{how['num_restarts']} random starts"
+        )
+        lines.append(_row(f"and {name}" if index else name, attack["accuracy"]))
+    if measured["attacks"]:
         lines += [
             "",
-            f"Attack: PGD, {attack['norm']} {attack['epsilon']:.4g}, {attack['num_steps']} steps of "
-            f"{attack['step_size']:.4g}, {attack['num_restarts']} random starts; an image that was wrong before counts "
-            "as wrong.",
+            "An image that was wrong before counts as wrong; one that an attack changed stays so further down.",
         ]
     if not metrics["is_finished"]:
         lines += ["", f"Stopped after {metrics['steps']} of {metrics['steps_planned']} steps."]
@@ -166,3 +166,8 @@ def _card(
         f"- Training took {metrics['training_seconds'] / 60:.1f} minutes",
     ]
     return "\n".join([*lines, *card_end(command=command, seed=seed, machine=machine, settings=settings)])
+
+
+def _row(name: str, accuracy: Mapping[str, Any]) -> str:
+    low, high = accuracy["interval"]
+    return f"| {name} | {accuracy['value']:.2%} | {low:.2%} to {high:.2%} | {accuracy['images']} |"

@@ -8,11 +8,12 @@ from images_ext.targets.reference import REFERENCE_PRESETS, ReferenceConfig
 from images_ext.targets.residual import RESIDUAL_PRESETS, ResidualConfig, widened
 
 __all__ = [
+    "LARGER_STEPS",
     "PRESETS",
     "ImageTargetTrainingConfig",
     "NetworkKind",
     "TargetPreset",
-    "evaluation_attack",
+    "evaluation_attacks",
     "make_configs",
 ]
 
@@ -109,6 +110,8 @@ class TargetPreset:
     training: ImageTargetTrainingConfig
 
 
+# Steps to the radius in the attacks that a training is watched with and the second that it is measured with.
+LARGER_STEPS = 6
 _LINF_MNIST, _LINF_COLOUR = 0.3, 8 / 255
 
 PRESETS: dict[str, TargetPreset] = {
@@ -192,15 +195,20 @@ PRESETS: dict[str, TargetPreset] = {
 """By data and kind: sizes as METHOD.md, section 5, names them (``gpu-``), and what two cores train in minutes."""
 
 
-def evaluation_attack(dataset: str) -> PgdConfig:
-    """Return the attack that a target is measured with: 40 steps, 3 restarts, the radius that it is trained for.
+def evaluation_attacks(dataset: str) -> dict[str, PgdConfig]:
+    """Return what a target is measured with, at the radius that it is trained for: 40 steps, several starts.
+
+    The second attack takes steps of a sixth of the radius.  Measured on a MNIST target trained here: steps of 0.01,
+    those of the published attack, leave 88% of 60 images right, steps of 0.05 leave 67%.
 
     Args:
         dataset: ``mnist``, ``svhn`` or ``celeba``.
     """
-    if dataset == "mnist":
-        return PgdConfig(_LINF_MNIST, 0.01, num_steps=40, num_restarts=3)
-    return PgdConfig(_LINF_COLOUR, 1 / 255, num_steps=40, num_restarts=3)
+    epsilon, step_size = (_LINF_MNIST, 0.01) if dataset == "mnist" else (_LINF_COLOUR, 1 / 255)
+    return {
+        "published steps": PgdConfig(epsilon, step_size, num_steps=40, num_restarts=3),
+        "larger steps": PgdConfig(epsilon, epsilon / LARGER_STEPS, num_steps=40, num_restarts=2),
+    }
 
 
 def make_configs(

@@ -14,12 +14,14 @@ from images_ext.attacks.pgd import PgdConfig, random_start
 from images_ext.data.images import ImageSet
 from images_ext.targets.loading import ImageNetwork, TargetFacts, save_image_target
 from images_ext.training.target_batches import StoredPerturbations, mirrored, perturbed, shifted
-from images_ext.training.target_config import ImageTargetTrainingConfig
+from images_ext.training.target_config import LARGER_STEPS, ImageTargetTrainingConfig
 from images_ext.training.target_evaluation import clean_accuracy, robust_accuracy
 from textsem.runs.checkpoint import load_training_state, save_training_state
 
 __all__ = ["ImageTargetProgress", "ImageTargetRun"]
 
+# Enough to watch; the figures at the end come from more steps and starts.
+WATCHED_STEPS = 20
 _LOGGER = logging.getLogger(__name__)
 
 
@@ -213,8 +215,7 @@ class ImageTargetRun:
         }
         attack = config.last_attack or config.attack
         if attack is not None and config.num_watched:
-            # Half the steps at twice the size: only to watch; the figures come from the full attack.
-            watched = replace(attack, num_steps=max(1, attack.num_steps // 2), step_size=2 * attack.step_size)
+            watched = replace(attack, num_steps=WATCHED_STEPS, step_size=attack.epsilon / LARGER_STEPS)
             line["dev_robust_accuracy"] = robust_accuracy(
                 self.network, self.dev_images.select(slice(0, config.num_watched)), watched, seed=config.seed
             )

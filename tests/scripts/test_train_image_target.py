@@ -51,7 +51,7 @@ def test_options_reach_the_training(script: ModuleType, monkeypatch: pytest.Monk
     options = ["--dataset", "mnist", "--data", str(tmp_path), "--output", str(tmp_path)]
     assert script.main([*options, "--training", "plain", "--batch-size", "16", "--resume"]) == 0
     assert (taken["training"].attack, taken["training"].batch_size, taken["is_resumed"]) == (None, 16, True)
-    assert taken["evaluation"].attack.num_steps == 40
+    assert [attack.num_steps for attack in taken["evaluation"].attacks.values()] == [40, 40]
     assert script.main([*options, "--last-images", "256", "--attacked", "7", "--learning-rate", "0.1"]) == 0
     training = taken["training"]
     assert (training.num_last_images, training.learning_rate, taken["evaluation"].num_attacked) == (256, 0.1, 7)

@@ -15,7 +15,10 @@ from tests.images.targets.networks import TINY_REFERENCE, TINY_RESIDUAL
 from tests.images.training.target_images import striped
 
 PLAIN = ImageTargetTrainingConfig(num_epochs=2, batch_size=8, num_dev_images=10, num_watched=0)
-EVALUATION = TargetEvaluation(PgdConfig(0.1, 0.05, num_steps=2, num_restarts=2), num_attacked=6)
+EVALUATION = TargetEvaluation(
+    {"small": PgdConfig(0.1, 0.05, num_steps=2, num_restarts=2), "large": PgdConfig(0.1, 0.1, num_steps=1)},
+    num_attacked=6,
+)
 
 
 def train(
@@ -52,7 +55,8 @@ def test_folder_holds_model_figures_and_card(tmp_path: Path) -> None:
         "| clean accuracy |",
         "| 20 |",
         "| 6 |",
-        "PGD, linf 0.1, 2 steps",
+        "| under PGD, linf 0.1, 2 steps of 0.05, 2 random starts |",
+        "| and under PGD, linf 0.1, 1 steps",
     ):
         assert expected in card
     assert load_image_target(tmp_path).label_names == ("top", "middle", "bottom")

@@ -5,7 +5,7 @@ import pytest
 from images_ext.attacks.pgd import PgdConfig
 from images_ext.targets.reference import ReferenceConfig
 from images_ext.targets.residual import RESIDUAL_PRESETS, ResidualConfig
-from images_ext.training.target_config import PRESETS, ImageTargetTrainingConfig, evaluation_attack, make_configs
+from images_ext.training.target_config import PRESETS, ImageTargetTrainingConfig, evaluation_attacks, make_configs
 
 DATASETS = ("mnist", "svhn", "celeba")
 
@@ -22,15 +22,17 @@ def test_colour_images_are_trained_and_measured_at_8_of_255(dataset: str) -> Non
         _, training = make_configs(dataset, "residual", is_gpu=is_gpu)
         assert training.attack is not None
         assert training.attack.epsilon == 8 / 255
-    assert evaluation_attack(dataset).epsilon == 8 / 255
+    assert {attack.epsilon for attack in evaluation_attacks(dataset).values()} == {8 / 255}
 
 
 @pytest.mark.parametrize("dataset", DATASETS)
 def test_base_presets_end_with_40_steps_and_evaluation_has_restarts(dataset: str) -> None:
     _, training = make_configs(dataset, "residual")
     assert training.last_attack is not None
-    assert training.last_attack.num_steps == evaluation_attack(dataset).num_steps == 40
-    assert evaluation_attack(dataset).num_restarts > 1
+    assert training.last_attack.num_steps == 40
+    for attack in evaluation_attacks(dataset).values():
+        assert attack.num_steps == 40
+        assert attack.num_restarts > 1
 
 
 def test_base_widths_are_full_for_mnist_and_half_for_colour() -> None:

@@ -68,10 +68,18 @@ def test_mode_of_the_network_is_put_back() -> None:
 
 
 def test_figures_carry_their_counts_and_intervals() -> None:
-    figures = evaluate_target(Brightest(), striped(20), PgdConfig(0.6, 0.15, num_steps=8), num_attacked=7, seed=0)
+    attacks = {"weak": PgdConfig(0.2, 0.05, num_steps=8), "strong": PgdConfig(0.6, 0.15, num_steps=8)}
+    figures = evaluate_target(Brightest(), striped(20), attacks, num_attacked=7, seed=0)
     low, high = wilson_interval(20, 20)
     assert figures["clean_accuracy"] == {"value": 1.0, "interval": [round(low, 5), round(high, 5)], "images": 20}
-    assert figures["robust_accuracy"]["images"] == 7
-    assert figures["robust_accuracy"]["value"] == 0.0
-    assert figures["attack"]["epsilon"] == 0.6
-    assert "attack" not in evaluate_target(Brightest(), striped(5), None, num_attacked=7, seed=0)
+    assert [attack["name"] for attack in figures["attacks"]] == ["weak", "strong"]
+    assert [attack["accuracy"]["value"] for attack in figures["attacks"]] == [1.0, 0.0]
+    assert [attack["accuracy"]["images"] for attack in figures["attacks"]] == [7, 7]
+    assert figures["attacks"][1]["settings"]["epsilon"] == 0.6
+    assert evaluate_target(Brightest(), striped(5), {}, num_attacked=7, seed=0)["attacks"] == []
+
+
+def test_image_that_one_attack_changed_stays_so_in_the_next() -> None:
+    attacks = {"strong": PgdConfig(0.6, 0.15, num_steps=8), "weak": PgdConfig(0.2, 0.05, num_steps=8)}
+    figures = evaluate_target(Brightest(), striped(20), attacks, num_attacked=7, seed=0)
+    assert [attack["accuracy"]["value"] for attack in figures["attacks"]] == [0.0, 0.0]
