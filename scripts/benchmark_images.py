@@ -10,6 +10,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from textsem.runs.endings import end
+
 SHAPES = {"mnist": ((1, 28, 28), 10), "svhn": ((3, 32, 32), 10), "celeba": ((3, 64, 64), 2)}
 
 
@@ -30,12 +32,16 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Time, print, write; return the exit code."""
+    options = parse_arguments(arguments)
+    return end(lambda: _benchmark(options))
+
+
+def _benchmark(options: argparse.Namespace) -> int:
     from images_ext.training.benchmark import time_parts, time_updates
     from textsem.runs.timing import use_threads
     from textsem.runs.versions import package_versions
     from textsem.runs.whole_files import write_json
 
-    options = parse_arguments(arguments)
     shape, classes = SHAPES[options.dataset]
     sizes = {"image_shape": shape, "num_classes": classes, "batch_size": options.batch_size}
     repeated = {"repeats": options.repeats, "seed": options.seed}
@@ -51,15 +57,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 )
             print("         " + ", ".join(f"{part} {milliseconds:.1f}" for part, milliseconds in parts.items()))
     if options.output is not None:
-        write_json(
-            options.output,
-            {
-                "options": {**sizes, **repeated},
-                "threads": options.num_threads,
-                "versions": package_versions(),
-                "found": found,
-            },
-        )
+        about = {"options": {**sizes, **repeated}, "threads": options.num_threads, "versions": package_versions()}
+        write_json(options.output, {**about, "found": found})
     return 0
 
 
