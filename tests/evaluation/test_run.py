@@ -346,9 +346,10 @@ def test_endpoint_is_attacked_like_the_target_behind_it_and_its_secrets_stay_out
     with running(Server(answer)) as server:
         url = server.url
         attack_snli(replace(config, target=f"{url}?key=sesame", filter_model="none", output=str(tmp_path / "http")))
+        attack_snli(replace(config, filter_model=f"{url}?key=sesame", max_queries=1, output=str(tmp_path / "filter")))
     attack_snli(replace(config, filter_model="none", output=str(tmp_path / "here")))
     lines = [(tmp_path / name / "results.jsonl").read_bytes() for name in ("http", "here")]
     assert lines[0] == lines[1]
-    for path in (tmp_path / "http").iterdir():
-        assert b"sesame" not in path.read_bytes()
+    for path in [*(tmp_path / "http").iterdir(), *(tmp_path / "filter").iterdir()]:
+        assert b"sesame" not in path.read_bytes(), path.name
     assert json.loads((tmp_path / "http" / "summary.json").read_text())["model"]["target"]["name"] == url

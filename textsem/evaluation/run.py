@@ -92,7 +92,7 @@ def _settings(config: AttackSnliConfig, data: NliStream, loaded: LoadedAttack) -
 
 def _public(config: AttackSnliConfig) -> dict[str, Any]:
     """Return the options as they may be written into files."""
-    return {**asdict(config), "target": public_name(config.target)}
+    return {**asdict(config), **{role: public_name(getattr(config, role)) for role in ("target", "filter_model")}}
 
 
 def _load_jury(config: AttackSnliConfig, loaded: LoadedAttack) -> Jury | None:
