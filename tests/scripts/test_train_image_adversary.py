@@ -16,7 +16,7 @@ def test_every_field_of_a_job_has_its_option(script: ModuleType, tmp_path: Path)
     assert options.pop("num_threads") == 2
     job = ImageAdversaryJob(**options, command="a command")
     assert {field.name for field in fields(job)} == {*options, "command"}
-    assert job.adversarial_steps is job.epsilon is job.norm is None  # the preset's
+    assert (job.adversarial_steps, job.epsilon, job.norm) == (None, None, None)  # the preset's
 
 
 def test_data_that_is_not_there_is_named(
