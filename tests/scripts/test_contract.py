@@ -34,6 +34,7 @@ NO_DATA = "error: expected an existing file or folder, or a hub id"
         ("train_arae", "--watch-every"),
         ("train_filter", "--base"),
         ("train_image_adversary", "--keeper"),
+        ("train_image_target", "--attacked"),
         ("train_target", "--half-precision"),
         ("verify_results", "--tolerance"),
     ],
