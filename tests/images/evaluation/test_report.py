@@ -75,9 +75,8 @@ def test_headline_is_the_only_first_heading_and_warns_first(tmp_path: Path) -> N
 def test_every_kind_of_outcome_is_shown_with_its_images(tmp_path: Path) -> None:
     write_judged_run(tmp_path, MIXED)
     text = page(tmp_path)
-    for title in ("All 1 joint successes", "All 1 flips that the judge rejects", "All 1 flips outside the ball"):
-        assert title in text
-    assert "All 1 images that resisted" in text
+    for title in ("joint successes", "flips that the judge rejects", "flips outside the ball", "images that resisted"):
+        assert f"All 1 {title}" in text
     # Three flips with four pictures each, one that resisted with two.
     assert text.count("<img") == 3 * 4 + 2
     assert text.count('class="cell red"') == 3
@@ -116,13 +115,3 @@ def test_text_from_outside_is_escaped(tmp_path: Path) -> None:
     text = page(tmp_path)
     assert "<script>" not in text
     assert "<b>bold" not in text
-
-
-def test_what_is_shown_follows_the_seed_alone(tmp_path: Path) -> None:
-    lines = [line(i, "flip") for i in range(60)]
-    pages = []
-    for name, seed in (("a", 0), ("b", 0), ("c", 1)):
-        write_run(tmp_path / name, lines, settings={**SETTINGS, "seed": seed})
-        pages.append(re.findall('alt="input of image (\\d+)"', page(tmp_path / name)))
-    assert pages[0] == pages[1] != pages[2]
-    assert len(pages[0]) == 24
