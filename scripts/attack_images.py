@@ -41,14 +41,24 @@ def parse_options(arguments: Sequence[str] | None = None) -> dict[str, Any]:
     )
     add("--access", choices=["score", "label", "gradient"], help="what the target tells (default: score)")
     add("--norm", choices=["l2", "linf", "rms", "mse"], help="of x' - x, pixels in [0, 1] (default: l2)")
-    add("--eps", type=float, help="a flip counts strictly below it (default: any distance)")
+    add("--eps", type=float, help="a flip counts strictly below it; inf for any distance (default: 4)")
     add("--max-queries", type=int, help="most rows sent to the target for one image's candidates (default: 100)")
-    add("--project", action="store_true", help="move candidates outside onto the ball, and ask about those")
-    add("--filter-model", help="folder of a classifier that must keep the label (default: none)")
-    add("--filter-lead", type=float, help="nats by which it must (default: 0.5)")
-    add("--judge", help="folder of the independent classifier that the report asks (default: none)")
+    add(
+        "--project",
+        action=argparse.BooleanOptionalAction,
+        help="move candidates outside onto the ball, and ask about those (default: yes)",
+    )
+    add(
+        "--filter-model",
+        nargs="+",
+        metavar="DIR",
+        help="classifiers that must keep the label, or none (default: the bundled one, if the target is bundled)",
+    )
+    add("--filter-lead", type=float, help="nats by which they must at the end of the budget (default: 1.5)")
+    add("--first-filter-lead", type=float, help="nats at its beginning (default: 6)")
+    add("--judge", help="classifier that the report asks, or none (default: bundled, if the target is bundled)")
     add("--controls", nargs="+", metavar="DIR", help="finished runs that the report sets this one against")
-    add("--decoding", choices=["decoded", "residual"], help="x' = dec(z'), or x + dec(z') - dec(z) (default: decoded)")
+    add("--decoding", choices=["decoded", "residual"], help="x' = dec(z'), or x + dec(z') - dec(z) (default: residual)")
     add("--num-candidates", type=int, help="candidates drawn before any is dropped (default: 120)")
     add("--min-scale", type=float, help="shortest move, as a share of the code's length (default: 0.1)")
     add("--max-scale", type=float, help="longest move (default: 1.0)")

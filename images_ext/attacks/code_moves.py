@@ -31,6 +31,8 @@ class MoveConfig:
         num_neighbours: Nearest codes of the bank towards which noise leads; fewer where bank or codes are smaller.
         noise_weights: Lengths of the noise that is added to the adversarial move, in units of that move; directions
             take them in turn.
+        mutation: Key of ``DIRECTIONS``: the noise by which later candidates differ from those that did well, for every
+            source the same.  Under E' its own noise would draw all of them back to the one way that it knows.
         output: ``decoded``: x' = dec(z'), the paper's.  ``residual``: x' = x + dec(z') - dec(z), which keeps of x what
             the decoder cannot draw.
     """
@@ -43,6 +45,7 @@ class MoveConfig:
     num_scales: int = 4
     num_neighbours: int = 64
     noise_weights: tuple[float, ...] = (0.0, 0.5, 1.0, 2.0)
+    mutation: str = "isotropic"
     output: Output = "decoded"
 
     def __post_init__(self) -> None:
@@ -50,6 +53,8 @@ class MoveConfig:
         object.__setattr__(self, "noise_weights", tuple(self.noise_weights))
         if self.direction not in DIRECTIONS:
             raise ValueError(f"expected direction in {sorted(DIRECTIONS)}, got {self.direction!r}")
+        if self.mutation not in DIRECTIONS:
+            raise ValueError(f"expected mutation in {sorted(DIRECTIONS)}, got {self.mutation!r}")
         for name in ("num_particles", "num_scales", "num_neighbours"):
             if getattr(self, name) < 1:
                 raise ValueError(f"expected {name} >= 1, got {getattr(self, name)}")
@@ -141,7 +146,7 @@ class ImageMoves:
         num_directions = -(-num_moves // config.num_scales)
         particle, noise = self._noise(num_directions)
         weights = torch.tensor(config.noise_weights)[torch.arange(num_directions) % len(config.noise_weights)]
-        direction = self._directions(particle, noise, weights)
+        direction = self._directions(config.direction, particle, noise, weights)
         steps = torch.linspace(0, 1, config.num_scales)
         scales = config.min_scale * (config.max_scale / config.min_scale) ** steps
         return Moves(
@@ -151,11 +156,12 @@ class ImageMoves:
         )
 
     def around(self, parents: Moves, num_moves: int, *, spread: float, scale_spread: float) -> Moves:
-        """Draw moves around ``parents``, taken in turn: along their direction, with noise of the same source.
+        """Draw moves around ``parents``, taken in turn: along their direction, with noise.
 
-            d = unit(d_parent + spread unit(n)),   s = s_parent exp(scale_spread e)
+            d = unit(d_parent + spread n),   s = s_parent exp(scale_spread e)
 
-        n is a fresh direction of the source, so that every generation stays in the family of moves it began with.
+        n is a fresh direction of ``MoveConfig.mutation``, so that what a search inherits from its source is where it
+        began.
 
         Args:
             parents: Moves that did well, best first.
@@ -165,9 +171,8 @@ class ImageMoves:
         """
         _, noise = self._noise(num_moves)
         parent = parents.pick(torch.arange(num_moves) % len(parents))
-        # The widest noise: with little of it every generation would be pulled back to the one direction of E'.
         weights = torch.full((num_moves,), max(self._config.noise_weights))
-        fresh = self._directions(parent.particle, noise, weights)
+        fresh = self._directions(self._config.mutation, parent.particle, noise, weights)
         stretch = (scale_spread * noise[:, -1]).exp()
         return Moves(parent.particle, unit(parent.direction + spread * fresh), parent.scale * stretch)
 
@@ -191,7 +196,7 @@ class ImageMoves:
         particle, noise = pair_noise([seed], num_moves, max(d, M) + 1, M)
         return particle[0], noise[0]
 
-    def _directions(self, particle: Tensor, noise: Tensor, weights: Tensor) -> Tensor:
+    def _directions(self, name: str, particle: Tensor, noise: Tensor, weights: Tensor) -> Tensor:
         batch = CodeBatch(
             clean=self._clean,
             adversarial=self._adversarial,
@@ -200,7 +205,7 @@ class ImageMoves:
             noise=noise[None, :, :-1],
             noise_weight=weights,
         )
-        return DIRECTIONS[self._config.direction](batch)[0]
+        return DIRECTIONS[name](batch)[0]
 
 
 def decode_codes(model: ImageAdversary, codes: Tensor) -> Tensor:

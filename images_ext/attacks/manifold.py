@@ -46,7 +46,7 @@ class SearchConfig:
     num_drawn: int = 48
     num_asked: int = 6
     num_parents: int = 4
-    spread: float = 0.7
+    spread: float = 0.5
     scale_spread: float = 0.2
     caution: float = 0.5
 
@@ -89,9 +89,9 @@ class ManifoldSearch:
     def __init__(self, moves: ImageMoves, sieve: Sieve, label: int, *, access: Access, config: SearchConfig) -> None:
         self._moves, self._sieve, self._label = moves, sieve, label
         self._access, self._config = access, config
-        self._queue = self._draw(moves.first(config.num_candidates))
-        self._queue = self._queue.pick(rank(self._queue.sifted))
-        self._num_left_to_follow = len(self._queue) if self._is_fixed else config.num_first
+        self._pool = self._draw(moves.first(config.num_candidates))
+        self._pool = self._pool.pick(rank(self._pool.sifted))
+        self._budget = 0
         self._asked: list[_Candidates] = []
         self._leads: list[Tensor] = []
         self._gradients: list[Tensor] = []
@@ -105,19 +105,27 @@ class ManifoldSearch:
 
     def ask(self, limit: int) -> Tensor:
         """Return the next images to be asked; see ``ImageSearch``."""
+        self._budget = self._budget or limit
         size = next((size for bound, size in ROUND_SIZES if self._num_sent < bound), LAST_ROUND_SIZE)
-        if self._num_left_to_follow <= 0 and not self._is_fixed and not self._is_done:
-            self._queue, size = self._next_generation(), self._config.num_asked
-            self._num_left_to_follow = size
-        num = 0 if self._is_done else min(size, limit, len(self._queue), self._num_left_to_follow)
-        now, later = torch.arange(len(self._queue)).tensor_split([num])
-        if num:
-            self._asked.append(self._queue.pick(now))
-        images = self._queue.sifted.images[now]
-        self._queue = self._queue.pick(later)
-        self._num_left_to_follow = min(self._num_left_to_follow - num, len(self._queue))
-        self._num_sent += num
+        if self._asked and not self._is_fixed and self._num_sent >= self._config.num_first and not self._is_done:
+            self._pool, size = self._next_generation(), self._config.num_asked
+        places = self._sure_first()[: min(size, limit)] if not self._is_done else torch.arange(0)
+        if len(places):
+            self._asked.append(self._pool.pick(places))
+        images = self._pool.sifted.images[places]
+        is_left = torch.ones(len(self._pool), dtype=torch.bool)
+        is_left[places] = False
+        self._pool = self._pool.pick(is_left.nonzero().flatten())
+        self._num_sent += len(places)
         return images
+
+    def _sure_first(self) -> Tensor:
+        """Return which of the pool may be asked now: those that the filter model is sure of, else the surest one."""
+        sifted = self._pool.sifted
+        sure = self._sieve.is_sure(sifted, self._num_sent / self._budget).nonzero().flatten()
+        if len(sure) or sifted.lead is None or not len(sifted):
+            return sure
+        return sifted.lead.argmax(keepdim=True)
 
     def tell(self, answers: Answers) -> None:
         """Take the answers; a flip inside the ball ends the search."""
@@ -134,10 +142,8 @@ class ManifoldSearch:
         return _Candidates(moves.pick(sifted.place), codes[sifted.place], sifted)
 
     def _next_generation(self) -> _Candidates:
-        """Draw around the best and return the most promising first."""
+        """Draw around the best, and return what is new and what was left over, the most promising first."""
         config, asked, leads = self._config, _joined(self._asked), torch.cat(self._leads)
-        if not len(asked):
-            return self._queue
         best = best_first(asked.sifted, leads)[: config.num_parents]
         parents = asked.moves.pick(best)
         if self._gradients:
@@ -145,11 +151,12 @@ class ManifoldSearch:
         drawn = self._draw(
             self._moves.around(parents, config.num_drawn, spread=config.spread, scale_spread=config.scale_spread)
         )
-        if not len(drawn):
-            return drawn
-        mean, deviation = predict_lead(_flat(asked.sifted.images), leads, _flat(drawn.sifted.images))
-        promise = mean - config.caution * deviation
-        return drawn.pick(best_first(drawn.sifted, promise))
+        pool = _joined([drawn, self._pool])
+        if not len(pool):
+            return pool
+        mean, deviation = predict_lead(_flat(asked.sifted.images), leads, _flat(pool.sifted.images))
+        order = best_first(pool.sifted, mean - config.caution * deviation)
+        return pool.pick(order[: config.num_candidates])
 
     def _along_gradients(self, parents: Moves, codes: Tensor, gradients: Tensor) -> Moves:
         """Step from the parents' codes against the gradient of the lead, as far as the spread of a generation."""
@@ -195,7 +202,7 @@ def _joined(parts: list[_Candidates]) -> _Candidates:
         return torch.cat(tensors)
 
     sifted = [part.sifted for part in parts]
-    leads = [s.lead for s in sifted if s.lead is not None]
+    leads = [s.lead for s in sifted if s.lead is not None]  # of all or of none
     moves = parts[0].moves
     for part in parts[1:]:
         moves = moves.join(part.moves)

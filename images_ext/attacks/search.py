@@ -16,10 +16,13 @@ from images_ext.protocols import GradientImageTarget, ImageTarget
 
 __all__ = [
     "Answers",
+    "ImageAttack",
     "ImageSearch",
     "Outcome",
     "OutcomeRecord",
     "Returned",
+    "SearchAttack",
+    "SearchFactory",
     "lead",
     "lead_of_answers",
     "predict_checked",
@@ -99,6 +102,36 @@ class Outcome:
     returned: Returned | None
     queries: int
     flip_distance: dict[str, float | None]
+
+
+class ImageAttack(Protocol):
+    """Anything that attacks images: searches, or PGD."""
+
+    def attack(self, images: Tensor, labels: Sequence[int], target: ImageTarget) -> list[Outcome]:
+        """Attack images that the target has right; one outcome each, none of which depends on the other images.
+
+        Args:
+            images: Bytes, [images, channels, height, width].
+            labels: Class numbers, one an image.
+            target: The classifier under attack.
+        """
+        ...
+
+    def reconstruct(self, images: Tensor) -> Tensor | None:
+        """Return the clean reconstructions, bytes of the same shape; None for an attack without a decoder."""
+        ...
+
+
+class SearchFactory(Protocol):
+    """Begins a search for each image."""
+
+    def begin(self, image: Tensor, label: int) -> ImageSearch:
+        """Return the search for one image, bytes [channels, height, width]."""
+        ...
+
+    def reconstruct(self, images: Tensor) -> Tensor | None:
+        """Return the clean reconstructions; see ``ImageAttack``."""
+        ...
 
 
 def lead(log_probabilities: Tensor, labels: Tensor) -> Tensor:
@@ -241,6 +274,45 @@ def run_searches(
             searches[place].tell(answers if gradient is None else replace(answers, gradient=gradient[span]))
             start = span.stop
     return [record.outcome() for record in records]
+
+
+@dataclass(frozen=True)
+class SearchAttack:
+    """Run searches on all images together; an ``ImageAttack``.
+
+    Args:
+        factory: Begins the searches.
+        ball: Where a flip counts.
+        max_queries: Most rows sent for the candidates of one image.
+        needs_gradient: Whether the searches are told the target's gradient.
+    """
+
+    factory: SearchFactory
+    ball: Ball
+    max_queries: int = 100
+    needs_gradient: bool = False
+
+    def __post_init__(self) -> None:
+        """Check the range."""
+        if self.max_queries < 1:
+            raise ValueError(f"expected max_queries >= 1, got {self.max_queries}")
+
+    def attack(self, images: Tensor, labels: Sequence[int], target: ImageTarget) -> list[Outcome]:
+        """Attack images that the target has right; see ``ImageAttack``."""
+        searches = [self.factory.begin(image, label) for image, label in zip(images, labels, strict=True)]
+        return run_searches(
+            target,
+            searches,
+            images,
+            labels,
+            ball=self.ball,
+            max_queries=self.max_queries,
+            needs_gradient=self.needs_gradient,
+        )
+
+    def reconstruct(self, images: Tensor) -> Tensor | None:
+        """Return the clean reconstructions; see ``ImageAttack``."""
+        return self.factory.reconstruct(images)
 
 
 def _answer_with_gradient(target: ImageTarget, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:

@@ -16,24 +16,37 @@ __all__ = ["FilterModel", "Sieve", "Sifted"]
 
 @dataclass(frozen=True)
 class FilterModel:
-    """A classifier that is neither target nor judge and has to keep the label.
+    """Classifiers that are neither target nor judge and have to keep the label.
+
+    A flip on which they are barely sure is one that a judge may follow.  So much is asked of the first candidates, and
+    less and less as the budget is spent: what flips while they are sure is found so, and what does not costs its
+    success no image.
 
     Args:
-        classifier: Its classes are the target's.
-        min_lead: Nats by which the label must be ahead of the best other class.
+        classifiers: Their classes are the target's.
+        min_lead: Nats by which each must put the label ahead of the best other class.
+        first_lead: What is asked at the beginning of the budget; falls evenly to ``min_lead`` at its end.
     """
 
-    classifier: ImageTarget
-    min_lead: float = 0.5
+    classifiers: tuple[ImageTarget, ...]
+    min_lead: float = 1.5
+    first_lead: float = 6.0
 
     def __post_init__(self) -> None:
-        """Check the range."""
-        if not math.isfinite(self.min_lead):
-            raise ValueError(f"expected a finite min_lead, got {self.min_lead}")
+        """Check the ranges."""
+        if not self.classifiers:
+            raise ValueError("expected at least one classifier to filter by, got none")
+        if not -math.inf < self.min_lead <= self.first_lead < math.inf:
+            raise ValueError(f"expected finite min_lead <= first_lead, got {self.min_lead} and {self.first_lead}")
 
     def lead(self, images: Tensor, label: int) -> Tensor:
-        """Return by how many nats the label is ahead, [rows], for images as bytes."""
-        return lead_of_answers(self.classifier.predict(to_pixels(images)), label)
+        """Return by how many nats the least sure classifier puts the label ahead, [rows], for images as bytes."""
+        pixels = to_pixels(images)
+        return torch.stack([lead_of_answers(c.predict(pixels), label) for c in self.classifiers]).amin(dim=0)
+
+    def threshold(self, spent: float) -> float:
+        """Return the lead that is asked when a share ``spent``, 0 to 1, of the budget is spent."""
+        return self.first_lead + (self.min_lead - self.first_lead) * spent
 
 
 @dataclass(frozen=True)
@@ -87,6 +100,17 @@ class Sieve:
         """Channels, height and width."""
         return tuple(self._original.shape)
 
+    def is_sure(self, sifted: "Sifted", spent: float) -> Tensor:
+        """Return for which candidates the filter model is as sure as is asked by now, [kept] of bool.
+
+        Args:
+            sifted: From ``sift``.
+            spent: Share of the budget that is spent.
+        """
+        if sifted.lead is None or self._filter_model is None:
+            return torch.ones(len(sifted), dtype=torch.bool)
+        return sifted.lead >= self._filter_model.threshold(spent)
+
     def sift(self, pixels: Tensor) -> Sifted:
         """Round candidates and return those that are left, in their order.
 
@@ -100,8 +124,8 @@ class Sieve:
         images = images[place]
         distance = measure(images, self._original)[self._ball.norm]
         lead = None
-        if self._filter_model is not None and len(images):
-            lead = self._filter_model.lead(images, self._label)
+        if self._filter_model is not None:
+            lead = self._filter_model.lead(images, self._label) if len(images) else torch.zeros(0)
             kept = lead >= self._filter_model.min_lead
             images, place, distance, lead = images[kept], place[kept], distance[kept], lead[kept]
         return Sifted(images, place, self._ball.contains(distance), distance, lead)

@@ -23,16 +23,21 @@ from textsem.latent.shells import HybridShrinkingSearch, IterativeStochasticSear
 
 __all__ = [
     "BUNDLED_ADVERSARY",
+    "BUNDLED_FILTER",
+    "BUNDLED_JUDGE",
     "BUNDLED_TARGET",
     "LoadedImageAttack",
     "assemble",
+    "filter_folders",
     "identify_data",
     "identify_folder",
+    "judge_folder_of",
     "load_attacked_images",
 ]
 
 ASSETS = Path(__file__).parent.parent / "assets"
 BUNDLED_ADVERSARY, BUNDLED_TARGET = ASSETS / "mnist_adversary", ASSETS / "mnist_target"
+BUNDLED_FILTER, BUNDLED_JUDGE = ASSETS / "mnist_filter", ASSETS / "mnist_judge"
 
 DRAWN_DIGITS_NOTICE = (
     "MNIST is not at hand: these are drawn digits, on which no figure says anything about MNIST; name a folder with "
@@ -91,10 +96,10 @@ def assemble(
     folders = {} if given_target is not None else {"target": _folder(config.target, BUNDLED_TARGET)}
     if config.attack != "pgd" and given_adversary is None:
         folders["adversary"] = _folder(config.adversary, BUNDLED_ADVERSARY)
-    if config.filter_model is not None and config.attack != "pgd":
-        folders["filter_model"] = Path(config.filter_model).expanduser()
+    if config.attack != "pgd":
+        folders |= {f"filter_model_{i}": folder for i, folder in enumerate(filter_folders(config))}
     identity = {role: identify_folder(folder) for role, folder in folders.items()}
-    _check_independent(config.judge, identity)
+    _check_independent(judge_folder_of(config), identity)
     device = config.device or _default_device()
     asked = load_image_target(folders["target"], device=device) if given_target is None else given_target
     target = MeteredImageTarget(ConstantRows(asked), access=config.access)
@@ -106,11 +111,7 @@ def assemble(
             seed=config.seed,
         )
         return LoadedImageAttack(target, attack, identity, None)
-    filter_model = None
-    if "filter_model" in folders:
-        filter_model = FilterModel(load_image_target(folders["filter_model"], device="cpu"), config.filter_lead)
-        if filter_model.classifier.label_names != target.label_names:
-            raise ValueError(f"expected a filter model with the target's classes {target.label_names}")
+    filter_model = _filter_model(config, target.label_names)
     adversary = given_adversary or ImageAdversary.from_pretrained(folders["adversary"])
     moves = CodeMoves(adversary, config.move_config(num_particles=adversary.config.num_particles))
     return LoadedImageAttack(target, _search(config, moves, filter_model), identity, asdict(moves.config))
@@ -133,6 +134,35 @@ def _search(config: AttackImagesConfig, moves: CodeMoves, filter_model: FilterMo
         factory = LatentSearchAttack(moves, search, ball, filter_model=filter_model, **shared)
     needs_gradient = config.attack == "ours" and config.access == "gradient"
     return SearchAttack(factory, ball, config.max_queries, needs_gradient)
+
+
+def _filter_model(config: AttackImagesConfig, label_names: tuple[str, ...]) -> FilterModel | None:
+    folders = filter_folders(config)
+    if not folders:
+        return None
+    classifiers = tuple(load_image_target(folder, device="cpu") for folder in folders)
+    for folder, classifier in zip(folders, classifiers, strict=True):
+        if classifier.label_names != label_names:
+            raise ValueError(f"expected a filter model with the target's classes {label_names}, got others in {folder}")
+    return FilterModel(classifiers, config.filter_lead, config.first_filter_lead)
+
+
+def filter_folders(config: AttackImagesConfig) -> list[Path]:
+    """Return the folders of the classifiers that have to keep the label."""
+    named = [_optional(name, config, BUNDLED_FILTER) for name in config.filter_model]
+    return [folder for folder in named if folder is not None]
+
+
+def judge_folder_of(config: AttackImagesConfig) -> Path | None:
+    """Return the folder of the judge, or None."""
+    return _optional(config.judge, config, BUNDLED_JUDGE)
+
+
+def _optional(name: str, config: AttackImagesConfig, bundled: Path) -> Path | None:
+    """Return the folder of a model that may be missing: ``none``, ``auto``, ``bundled`` or a path."""
+    if name == "none" or (name == "auto" and config.target != "bundled"):
+        return None
+    return bundled if name == "auto" else _folder(name, bundled)
 
 
 def identify_folder(folder: Path) -> dict[str, str | None]:
@@ -160,13 +190,12 @@ def _folder(name: str, bundled: Path) -> Path:
     return bundled if name == "bundled" else Path(name).expanduser()
 
 
-def _check_independent(judge: str | None, others: dict[str, dict[str, str | None]]) -> None:
+def _check_independent(judge: Path | None, others: dict[str, dict[str, str | None]]) -> None:
     if judge is None:
         return
-    folder = Path(judge).expanduser()
-    if not folder.is_dir():
+    if not judge.is_dir():
         raise ValueError(f"expected the folder of a judge, got {judge}")
-    digest = identify_folder(folder)["sha256"]
+    digest = identify_folder(judge)["sha256"]
     for role, identity in others.items():
         if identity["sha256"] == digest:
             raise ValueError(f"expected an independent judge, got {judge}, which is the {role} of the attack")

@@ -9,7 +9,13 @@ from typing import Any
 
 from images_ext.attacks.runner import attack_chunks
 from images_ext.data.images import ImageSet
-from images_ext.evaluation.assembly import LoadedImageAttack, assemble, identify_data, load_attacked_images
+from images_ext.evaluation.assembly import (
+    LoadedImageAttack,
+    assemble,
+    identify_data,
+    judge_folder_of,
+    load_attacked_images,
+)
 from images_ext.evaluation.metrics import summarise
 from images_ext.evaluation.results import (
     IMAGES_NAME,
@@ -110,7 +116,7 @@ def _conclude(
     }
     write_json(folder / SUMMARY_NAME, summary)
     plain: dict[str, Any] = json.loads((folder / SUMMARY_NAME).read_text(encoding="utf-8"))
-    write_report(folder, controls=config.controls, judge=config.judge)
+    write_report(folder, controls=config.controls, judge=judge_folder_of(config))
     return plain
 
 

@@ -35,13 +35,15 @@ class AttackImagesConfig:
         source: Where ours moves codes: ``adversarial`` for E', or one of the controls of METHOD section 6.
         access: ``score``, ``label`` or ``gradient``: what the target tells.
         norm: Of the ball in which a flip counts, pixels in [0, 1].
-        eps: Its radius; None for any distance.
+        eps: Its radius; infinite, or None, for any distance.
         max_queries: Most rows sent to the target for the candidates of one image; PGD has its
             steps and restarts instead.
-        project: Move candidates that are outside onto the ball; the projected image is what is asked.
-        filter_model: Folder of a classifier, neither target nor judge, that has to keep the label; None for none.
-        filter_lead: Nats by which the filter model must put the label ahead.
-        judge: Folder of the independent classifier that the report asks afterwards; None for none.
+        project: Move candidates that are outside onto the ball, if it has a radius; the projected image is asked.
+        filter_model: Folders of classifiers, neither target nor judge, that have to keep the label; ``auto`` for the
+            bundled one where the target is bundled too, ``none`` for no filter.
+        filter_lead: Nats by which each must put the label ahead, at the end of the budget.
+        first_filter_lead: Nats at its beginning, see ``FilterModel``.
+        judge: Folder of the independent classifier that the report asks afterwards, ``auto`` or ``none`` likewise.
         controls: Folders of finished runs on the same images and target that the report sets this one against.
         decoding: ``decoded`` or ``residual``, see ``MoveConfig.output``.
         num_candidates: Candidates drawn before any is dropped, and before any answer.
@@ -67,14 +69,15 @@ class AttackImagesConfig:
     source: str = "adversarial"
     access: Access = "score"
     norm: Norm = "l2"
-    eps: float | None = None
+    eps: float | None = 4.0
     max_queries: int = 100
-    project: bool = False
-    filter_model: str | None = None
-    filter_lead: float = 0.5
-    judge: str | None = None
+    project: bool = True
+    filter_model: tuple[str, ...] = ("auto",)
+    filter_lead: float = 1.5
+    first_filter_lead: float = 6.0
+    judge: str = "auto"
     controls: tuple[str, ...] = ()
-    decoding: Output = "decoded"
+    decoding: Output = "residual"
     num_candidates: int = 120
     min_scale: float = 0.1
     max_scale: float = 1.0
@@ -88,8 +91,9 @@ class AttackImagesConfig:
     chunk_size: int = 64
 
     def __post_init__(self) -> None:
-        """Check what no part checks that is built from these options; a list of controls becomes a tuple."""
-        object.__setattr__(self, "controls", tuple(self.controls))
+        """Check what no part checks that is built from these options; lists become tuples, infinity None."""
+        for name in ("controls", "filter_model"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))
         choices = {
             "dataset": (self.dataset, get_args(DataName)),
             "split": (self.split, ("train", "dev", "test")),
@@ -105,10 +109,9 @@ class AttackImagesConfig:
         for name in ("max_queries", "chunk_size", "num_steps", "num_restarts"):
             if getattr(self, name) < 1:
                 raise ValueError(f"expected {name} >= 1, got {getattr(self, name)}")
-        is_open = self.eps is None or math.isinf(self.eps)
-        if self.project and is_open:
-            raise ValueError("expected a finite eps with project, got none")
-        if self.attack == "pgd" and (is_open or self.access != "gradient"):
+        if self.eps is not None and math.isinf(self.eps):
+            object.__setattr__(self, "eps", None)
+        if self.attack == "pgd" and (self.eps is None or self.access != "gradient"):
             raise ValueError(f"expected eps and access gradient for pgd, got {self.eps} and {self.access}")
         self.ball()
         self.search_config()

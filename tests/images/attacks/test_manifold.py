@@ -81,15 +81,15 @@ def test_label_access_reads_nothing_but_the_predicted_class() -> None:
         assert (one.is_success, one.queries) == (other.is_success, other.queries)
 
 
-def test_scores_find_more_than_labels_and_gradients_more_than_scores() -> None:
+def test_scores_and_gradients_find_more_than_labels() -> None:
     target, images = LinearTarget(scale=0.05, centre=torch.full((1, 8, 8), 128, dtype=torch.uint8)), some_images(24)
     labels = right_labels(target, images)
-    lowest: dict[Access, float] = {}
+    num_found: dict[Access, int] = {}
     accesses: tuple[Access, ...] = ("label", "score", "gradient")
     for access in accesses:
         found = attack(images, target, labels, access=access, direction="isotropic", output="residual")
-        lowest[access] = sum(outcome.is_success for outcome in found)
-    assert lowest["label"] < lowest["score"] <= lowest["gradient"]
+        num_found[access] = sum(outcome.is_success for outcome in found)
+    assert num_found["label"] < min(num_found["score"], num_found["gradient"])
 
 
 def test_search_ends_at_a_success() -> None:
@@ -106,7 +106,7 @@ def test_filter_model_keeps_the_label_of_all_that_is_asked() -> None:
     target = centred_target(moves, images, scale=5.0)
     keeper = LinearTarget(seed=4, scale=5.0, centre=(target.centre * 255).round().to(torch.uint8))
     labels = right_labels(keeper, moves.reconstruct(images))
-    filter_model = FilterModel(keeper, min_lead=0.0)
+    filter_model = FilterModel((keeper,), min_lead=0.0)
     outcomes = attack(images, target, labels, filter_model=filter_model)
     found = [(o.returned.image, label) for o, label in zip(outcomes, labels, strict=True) if o.returned]
     assert found

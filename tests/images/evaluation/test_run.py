@@ -129,14 +129,14 @@ def test_seed_and_batch_size(folders: Path) -> None:
 
 def test_judge_must_be_independent_and_is_heard_afterwards(folders: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("target", "filter"):
-        taken = {"judge": str(folders / name), "filter_model": str(folders / "filter")}
+        taken = {"judge": str(folders / name), "filter_model": [str(folders / "filter")]}
         with pytest.raises(ValueError, match=rf"independent judge, got .*{name}"):
             attack_images(config(folders, **taken))
     assert not (folders / "run" / RESULTS_NAME).exists()
     heard: list[object] = []
     monkeypatch.setattr(report, "write_report", lambda folder, **options: heard.append((folder, options)))
     attack_images(config(folders, judge=str(folders / "judge"), controls=["other"]))
-    assert heard == [(folders / "run", {"judge": str(folders / "judge"), "controls": ("other",)})]
+    assert heard == [(folders / "run", {"judge": folders / "judge", "controls": ("other",)})]
 
 
 def test_without_mnist_the_bundled_target_meets_drawn_digits(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -152,6 +152,20 @@ def test_without_mnist_the_bundled_target_meets_drawn_digits(monkeypatch: pytest
     assert "MNIST is not at hand" in notice
     with pytest.raises(ValueError, match="no mnist"):
         assembly.load_attacked_images(AttackImagesConfig(target="mine"))
+
+
+def test_bundled_filter_and_judge_go_with_the_bundled_target() -> None:
+    bundled, own = AttackImagesConfig(), AttackImagesConfig(target="mine", filter_model=("auto", "f"))
+    assert assembly.filter_folders(bundled) == [assembly.BUNDLED_FILTER]
+    assert assembly.judge_folder_of(bundled) == assembly.BUNDLED_JUDGE
+    assert assembly.filter_folders(own) == [Path("f")]
+    assert assembly.judge_folder_of(own) is None
+    without = AttackImagesConfig(filter_model=("none",), judge="none")
+    assert assembly.filter_folders(without) == []
+    assert assembly.judge_folder_of(without) is None
+    named = AttackImagesConfig(target="mine", filter_model=("bundled",), judge="bundled")
+    assert assembly.filter_folders(named) == [assembly.BUNDLED_FILTER]
+    assert assembly.judge_folder_of(named) == assembly.BUNDLED_JUDGE
 
 
 def test_progress_is_told_after_every_chunk(folders: Path) -> None:

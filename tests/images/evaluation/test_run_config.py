@@ -10,7 +10,10 @@ from images_ext.evaluation.run_config import NOT_BINDING, AttackImagesConfig
 def test_defaults_are_accepted_and_come_back_from_json_types() -> None:
     config = AttackImagesConfig(controls=["a", "b"])  # type: ignore[arg-type]
     assert AttackImagesConfig(**asdict(config)) == config
-    assert math.isinf(config.ball().epsilon)
+    assert config.ball().epsilon == 4.0
+    anywhere = AttackImagesConfig(eps=math.inf)
+    assert anywhere.eps is None
+    assert math.isinf(anywhere.ball().epsilon)
 
 
 def test_options_reach_the_parts() -> None:
@@ -44,8 +47,7 @@ def test_what_lines_do_not_depend_on_are_options() -> None:
         ({"chunk_size": 0}, "chunk_size"),
         ({"num_candidates": 0}, "num_candidates"),
         ({"decoding": "both"}, "output"),
-        ({"project": True}, "eps with project"),
-        ({"attack": "pgd", "access": "gradient"}, "eps and access gradient for pgd, got None"),
+        ({"attack": "pgd", "access": "gradient", "eps": math.inf}, "eps and access gradient for pgd, got None"),
         ({"attack": "pgd", "eps": 0.3}, "eps and access gradient for pgd, got 0.3 and score"),
     ],
 )
