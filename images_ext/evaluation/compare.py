@@ -6,13 +6,13 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from images_ext.evaluation.compare_tables import COMPARE_NAMES, comparison_tables, run_row
+from images_ext.evaluation.compare_tables import COMPARE_NAMES, NEAR_BUDGETS, comparison_tables, run_row
 from images_ext.evaluation.finished_run import read_object, read_run
 from images_ext.evaluation.headline import headline
 from images_ext.evaluation.judged_folders import JudgedRun, judge_folder, judged_run
 from images_ext.evaluation.report import notices, write_report
 from images_ext.evaluation.results import SUMMARY_NAME
-from images_ext.evaluation.rivalries import rivalries
+from images_ext.evaluation.rivalries import Rivalry, rivalries
 from images_ext.evaluation.run import attack_images
 from images_ext.evaluation.run_config import NOT_BINDING, AttackImagesConfig
 from textsem.runs.versions import package_versions
@@ -134,10 +134,10 @@ def compare_runs(folders: Sequence[str | Path], judge: str | Path) -> dict[str, 
     place = next((i for i, run in enumerate(runs) if _is_ours(run)), 0)
     own, others = runs[place], [run for i, run in enumerate(runs) if i != place]
     held = rivalries(own, others)
+    near = {k: rivalries(own, others, within=k) for k in NEAR_BUDGETS}
     for other in others:
         write_report(other.run.folder)
     page = write_report(own.run.folder, controls=[other.run.folder for other in others])
-    rivals = dict(zip((id(other) for other in others), held, strict=True)) if held else {}
     return {
         "headline": headline(own, held),
         "notices": notices(own.run.summary),
@@ -149,10 +149,19 @@ def compare_runs(folders: Sequence[str | Path], judge: str | Path) -> dict[str, 
         "judge": own.kept["judge"] if own.kept else None,
         "judge_accuracy": own.kept["judge_accuracy"] if own.kept else None,
         "ball": {name: own.run.settings.get(name) for name in ("norm", "eps", "max_queries")},
-        "rows": [run_row(run, rivals.get(id(run))) for run in (own, *others)],
+        "rows": [run_row(own, None, {}), *_rival_rows(others, held, near)],
         "page": str(page),
         "versions": package_versions(),
     }
+
+
+def _rival_rows(
+    others: Sequence[JudgedRun], held: Sequence[Rivalry], near: Mapping[int, Sequence[Rivalry]]
+) -> list[dict[str, Any]]:
+    """Return a row for each other run; nothing is held against it where no image was attacked."""
+    if not held:
+        return [run_row(run, None, {}) for run in others]
+    return [run_row(run, held[i], {k: found[i] for k, found in near.items()}) for i, run in enumerate(others)]
 
 
 def _is_finished(attack: AttackImagesConfig) -> bool:

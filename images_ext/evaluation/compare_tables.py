@@ -9,21 +9,24 @@ from images_ext.evaluation.judged_folders import JudgedRun
 from images_ext.evaluation.rivalries import Rivalry
 from textsem.runs.formats import DASH, number, percent, points, rate_interval
 
-__all__ = ["COMPARE_NAMES", "comparison_tables", "run_row"]
+__all__ = ["COMPARE_NAMES", "NEAR_BUDGETS", "comparison_tables", "run_row"]
 
 COMPARE_NAMES = ("compare.json", "compare.md")
+NEAR_BUDGETS = (5, 20)  # queries within which the table tells joint success too
 COLUMNS = (
     *("attack", "access", "raw flips", "success in the ball", "joint success", "of both right", "label kept"),
-    *("median queries", "at success", "ours minus it", "p"),
+    *(f"joint within {k}" for k in NEAR_BUDGETS),
+    *("median queries", "at success", "ours minus it", "p", *(f"within {k}: ours minus it, p" for k in NEAR_BUDGETS)),
 )
 
 
-def run_row(run: JudgedRun, rival: Rivalry | None) -> dict[str, Any]:
+def run_row(run: JudgedRun, rival: Rivalry | None, near: Mapping[int, Rivalry]) -> dict[str, Any]:
     """Return an attack's figures as plain JSON types.
 
     Args:
         run: A judged run.
         rival: What ours against it says; None for ours itself.
+        near: The same of successes within few queries, by their number.
     """
     figures, kept = run.figures, run.kept or {}
     queries = [run.run.results[index].queries for index in sorted(run.successes)]
@@ -38,12 +41,14 @@ def run_row(run: JudgedRun, rival: Rivalry | None) -> dict[str, Any]:
         "reconstruction_flips": figures["reconstruction_flips"],
         "joint": kept.get("joint"),
         "joint_of_all": kept.get("joint_of_all"),
+        "joint_within": kept.get("joint_within"),
         "joint_where_judge_right": kept.get("joint_where_judge_right"),
         "label_kept": kept.get("kept"),
         "median_queries": figures["queries"]["median"],
         "median_queries_at_success": median(queries) if queries else None,
         "rows_sent": run.run.summary.get("rows_sent"),
         "ours_against_it": None if rival is None else rival.to_dict(),
+        "ours_against_it_within": {str(k): found.to_dict() for k, found in near.items()},
     }
 
 
@@ -68,22 +73,29 @@ def comparison_tables(comparison: Mapping[str, Any]) -> str:
         "Shares are of the images that the target had right, with Wilson's 95% interval; of both right: of those that "
         "the judge had right too.  Raw flips lie in the ball or outside it.  Joint: a flip in the ball, and the judge "
         "reads the true class before and after.  Label kept: of the successes.  Ours minus it: joint success in "
-        "percentage points; p from McNemar's exact test on the same images, after Holm.",
+        "percentage points, at all queries and within few; p from McNemar's exact test on the same images, after Holm.",
     ]
     return "\n".join(lines)
 
 
 def _cells(row: Mapping[str, Any]) -> tuple[str, ...]:
-    held = row["ours_against_it"]
+    held, near = row["ours_against_it"], row["ours_against_it_within"]
+    within = row["joint_within"] or {}
     return (
         row["attack"],
         row["access"] or DASH,
         *(_rate(row[name]) for name in ("raw", "success", "joint", "joint_where_judge_right", "label_kept")),
+        *(_rate(within.get(str(k))) for k in NEAR_BUDGETS),
         number(row["median_queries"], 1),
         number(row["median_queries_at_success"], 1),
         "" if held is None else points(held["difference"]),
         "" if held is None else f"{held['p_value']:.2g}",
+        *(_held(near.get(str(k))) for k in NEAR_BUDGETS),
     )
+
+
+def _held(rival: Mapping[str, Any] | None) -> str:
+    return "" if rival is None else f"{points(rival['difference'])}, {rival['p_value']:.2g}"
 
 
 def _rate(share: Mapping[str, Any] | None) -> str:

@@ -45,8 +45,13 @@ class Rivalry:
         return {**asdict(self), "interval": list(self.interval)}
 
 
-def rivalries(own: JudgedRun, others: Sequence[JudgedRun]) -> list[Rivalry]:
+def rivalries(own: JudgedRun, others: Sequence[JudgedRun], *, within: int | None = None) -> list[Rivalry]:
     """Hold a run against others on the same images and target.
+
+    Args:
+        own: The run.
+        others: What it is held against.
+        within: Only successes within so many queries count; None for all of them.
 
     Raises:
         ValueError: If another run saw other images or another target, or was judged by another judge.
@@ -56,7 +61,7 @@ def rivalries(own: JudgedRun, others: Sequence[JudgedRun]) -> list[Rivalry]:
         return []
     for other in others:
         _check_same(own, other)
-    sides = [_sides(own, other, attacked) for other in others]
+    sides = [_sides(own, other, attacked, within) for other in others]
     paired = [compare_paired(first, second) for _, first, second in sides]
     adjusted = holm([found.p_value for found in paired])
     n = len(attacked)
@@ -76,13 +81,19 @@ def rivalries(own: JudgedRun, others: Sequence[JudgedRun]) -> list[Rivalry]:
     ]
 
 
-def _sides(own: JudgedRun, other: JudgedRun, attacked: Sequence[int]) -> tuple[str, list[bool], list[bool]]:
+def _sides(
+    own: JudgedRun, other: JudgedRun, attacked: Sequence[int], within: int | None
+) -> tuple[str, list[bool], list[bool]]:
     """Return what counts, and on which of the attacked images each of two runs has it."""
     if own.joint is None or other.joint is None:
         counts, first, second = "success", own.successes, other.successes
     else:
         counts, first, second = "joint", own.joint, other.joint
-    return counts, [i in first for i in attacked], [i in second for i in attacked]
+    sides = [
+        [i in side and (within is None or run.run.results[i].queries <= within) for i in attacked]
+        for run, side in ((own, first), (other, second))
+    ]
+    return counts, sides[0], sides[1]
 
 
 def _check_same(own: JudgedRun, other: JudgedRun) -> None:

@@ -53,6 +53,7 @@ def test_table_tells_ours_first_and_what_it_beats(tmp_path: Path, runs_made: lis
     assert ours is None
     assert (isotropic["only_own"], isotropic["is_above"], isotropic["is_control"]) == (9, True, True)
     assert (pgd["only_own"], pgd["is_control"]) == (6, False)
+    assert comparison["rows"][2]["ours_against_it_within"]["5"]["only_own"] == 6
     assert json.loads((tmp_path / "out" / "compare.json").read_text()) == json.loads(json.dumps(comparison))
     table = (tmp_path / "out" / "compare.md").read_text()
     assert "| isotropic noise | score | 25.0% (" in table

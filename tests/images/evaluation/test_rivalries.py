@@ -57,6 +57,14 @@ def test_other_images_or_another_judge_are_refused(tmp_path: Path) -> None:
         rivalries(own, [write_judged_run(tmp_path / "judge", [line(0, "flip")], judge="b")])
 
 
+def test_successes_beyond_the_budget_do_not_count(tmp_path: Path) -> None:
+    own = judged_run(write_run(tmp_path / "own", [line(i, "flip", queries=i + 1) for i in range(NUM)]))
+    lines = [line(i, "flip", queries=6) for i in range(NUM)]
+    other = judged_run(write_run(tmp_path / "other", lines, settings=ISOTROPIC))
+    counts = [(rival.only_own, rival.only_other) for k in (5, 6, None) for rival in rivalries(own, [other], within=k)]
+    assert counts == [(5, 0), (0, 6), (0, 0)]
+
+
 def test_nothing_attacked_gives_nothing_to_compare(tmp_path: Path) -> None:
     own, other = (judged_run(write_run(tmp_path / name, [line(0, "skipped")])) for name in "ab")
     assert rivalries(own, [other]) == []
