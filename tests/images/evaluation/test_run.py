@@ -18,7 +18,13 @@ from images_ext.targets.residual import ResidualConfig, ResidualNetwork
 from tests.images.attacks.toys import NAMES, lively_moves, some_images
 from tests.images.test_model import SHAPE
 
-SHORT: dict[str, Any] = {"max_queries": 12, "num_candidates": 16, "num_steps": 3}
+SHORT: dict[str, Any] = {
+    "max_queries": 12,
+    "num_candidates": 16,
+    "num_steps": 3,
+    "decoding": "decoded",
+    "project": False,
+}
 
 
 def save_target(folder: Path, seed: int) -> None:
