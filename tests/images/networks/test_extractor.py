@@ -27,7 +27,7 @@ def test_every_pixel_is_read() -> None:
     extractor = Extractor(ExtractorConfig((1, 6, 6), channels=(3, 5), feature_dim=8))
     draw_layers(extractor, torch.Generator().manual_seed(0))
     pixels = torch.rand(1, 1, 6, 6, generator=torch.Generator().manual_seed(1)).requires_grad_()
-    extractor(pixels).square().sum().backward()  # type: ignore[no-untyped-call]
+    extractor(pixels).square().sum().backward()
     assert pixels.grad is not None
     assert (pixels.grad != 0).all()
 
