@@ -63,9 +63,9 @@ class PointAdversaryConfig:
             perturbation_input="features",
             inversion_examples=64,
             recognition_rate=2e-7,
-            recognition_rate_adv=1e-4,
-            decoder_rate=2e-6,
-            extractor_rate=1e-6,
+            recognition_rate_adv=2e-4,
+            decoder_rate=3e-7,
+            extractor_rate=2e-7,
             svgd_step=1e-5,
             svgd_step_adv=1e-5,
             inner_rate=1e-3,
@@ -76,6 +76,15 @@ class PointAdversaryConfig:
             adversarial_weight=0.05,
         )
     )
+
+    def __post_init__(self) -> None:
+        """Check counts."""
+        steps = self.reconstruction_steps, self.manifold_steps, self.adversarial_steps
+        if min(steps) < 0:
+            raise ValueError(f"expected steps of at least 0, got {list(steps)}")
+        if self.batch_size < 1 or self.evolution_pairs < 1:
+            counts = f"{self.batch_size} and {self.evolution_pairs}"
+            raise ValueError(f"expected batch_size and evolution_pairs of at least 1, got {counts}")
 
 
 @dataclass(frozen=True)

@@ -151,6 +151,14 @@ class PgdConfig:
     relative_step: float = 2.5 / 40
     stops_at_flip: bool = True
 
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        if not (math.isfinite(self.epsilon) and self.epsilon >= 0):
+            raise ValueError(f"expected epsilon of at least 0, got {self.epsilon}")
+        if self.num_steps < 1 or not self.relative_step > 0:
+            given = f"{self.num_steps} and {self.relative_step}"
+            raise ValueError(f"expected num_steps of at least 1 and relative_step above 0, got {given}")
+
 
 def attack_pgd(
     network: Callable[[Tensor], Tensor], points: Tensor, labels: Tensor, *, config: PgdConfig

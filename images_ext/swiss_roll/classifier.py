@@ -42,6 +42,13 @@ class PointClassifierConfig:
     max_steps: int = 2000
     learning_rate: float = 5e-3
 
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        if not 0 < self.stop_accuracy <= 1:
+            raise ValueError(f"expected stop_accuracy above 0 and at most 1, got {self.stop_accuracy}")
+        if self.max_steps < 0:
+            raise ValueError(f"expected max_steps of at least 0, got {self.max_steps}")
+
 
 class PointClassifier(nn.Module):
     """An MLP with ReLU from standardised points [batch, 3] to logits [batch, classes].

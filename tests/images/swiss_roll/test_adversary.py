@@ -6,7 +6,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from images_ext.swiss_roll.adversary import DecodedPoints, PointAdversary, PointBatch, PointProblem
+from images_ext.swiss_roll.adversary import (
+    DecodedPoints,
+    PointAdversary,
+    PointAdversaryConfig,
+    PointBatch,
+    PointProblem,
+)
 from tests.images.swiss_roll.toys import TINY, FlatAdversary
 
 
@@ -68,6 +74,14 @@ def test_distances_are_euclidean_and_the_training_loss_their_square() -> None:
     batch = PointBatch(torch.zeros(1, 3), torch.zeros(1, dtype=torch.int64))
     assert problem.distance(outputs, batch).tolist() == [5.0]
     assert problem.reconstruction(outputs, batch).tolist() == [25.0]
+
+
+@pytest.mark.parametrize(
+    "fields", [{"adversarial_steps": -1}, {"reconstruction_steps": -1}, {"batch_size": 0}, {"evolution_pairs": 0}]
+)
+def test_wrong_settings_are_errors(fields: dict[str, int]) -> None:
+    with pytest.raises(ValueError, match="expected "):
+        PointAdversaryConfig(**fields)  # type: ignore[arg-type]
 
 
 def test_networks_follow_the_seed() -> None:

@@ -129,6 +129,12 @@ def test_wrong_search_settings_are_errors(fields: dict[str, float]) -> None:
         SearchConfig(**fields)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("fields", [{"epsilon": -0.1}, {"num_steps": 0}, {"relative_step": 0.0}])
+def test_wrong_pgd_settings_are_errors(fields: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match="expected "):
+        PgdConfig(**fields)  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("stops_at_flip", [True, False])
 def test_pgd_walks_straight_to_a_plane_and_no_farther_than_the_ball(stops_at_flip: bool) -> None:
     config = PgdConfig(epsilon=0.4, num_steps=40, relative_step=0.02, stops_at_flip=stops_at_flip)

@@ -1,5 +1,6 @@
 """The target: stops where it is told to, and follows its seed."""
 
+import pytest
 import torch
 
 from images_ext.swiss_roll.classifier import PointClassifier, PointClassifierConfig, train_point_classifier
@@ -25,9 +26,15 @@ def test_training_ends_at_the_accuracy_asked_for() -> None:
 
 
 def test_training_ends_after_its_steps() -> None:
-    config = PointClassifierConfig((8,), stop_accuracy=1.1, max_steps=2)
-    one, more = trained(config), trained(PointClassifierConfig((8,), stop_accuracy=1.1, max_steps=3))
+    config = PointClassifierConfig((8,), stop_accuracy=1.0, max_steps=2)
+    one, more = trained(config), trained(PointClassifierConfig((8,), stop_accuracy=1.0, max_steps=3))
     assert not torch.equal(one.layers[0].weight, more.layers[0].weight)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("fields", [{"stop_accuracy": 0.0}, {"stop_accuracy": 1.5}, {"max_steps": -1}])
+def test_wrong_settings_are_errors(fields: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match="expected "):
+        PointClassifierConfig(**fields)  # type: ignore[arg-type]
 
 
 def test_the_target_is_frozen_and_answers_probabilities() -> None:

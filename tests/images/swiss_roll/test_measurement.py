@@ -82,7 +82,9 @@ def height_logits(inputs: Tensor) -> Tensor:
 def test_pgd_at_an_equal_rate_has_the_radius_that_reaches_so_many_points(share: float) -> None:
     gaps = torch.linspace(0.5, 9.5, 10)  # heights that are missing to the edge of what the target has right
     points, labels = standardise(roll_points(15.0 - gaps)), torch.zeros(10, dtype=torch.int64)
-    config, found = pgd_at_rate(height_logits, points, labels, rate=share, config=PgdConfig(num_steps=10, relative_step=0.25))
+    config, found = pgd_at_rate(
+        height_logits, points, labels, rate=share, config=PgdConfig(num_steps=10, relative_step=0.25)
+    )
     reached = gaps[round(share * 10) - 1].item() / UNIT
     # 14 halvings of an interval at most half as wide as the radius.
     assert config.epsilon == pytest.approx(reached, rel=1e-3)
