@@ -13,14 +13,13 @@ from textsem.evaluation.identity import BUNDLED_MODEL, identify_model, model_fol
 from textsem.evaluation.run_config import AttackSnliConfig
 from textsem.model import TextAdversary
 from textsem.protocols import Target
-from textsem.targets.http_address import check_url, public_url
 from textsem.targets.loading import BUNDLED_FOLDER as BUNDLED_TARGET
-from textsem.targets.loading import is_address, load_target
+from textsem.targets.loading import load_target
 from textsem.targets.metering import MeteredTarget
 from textsem.targets.objects import as_target
 from textsem.text.pretrained import load_pretrained
 
-__all__ = ["GIVEN", "AttackAssembler", "LoadedAttack", "load_adversary", "public_name"]
+__all__ = ["GIVEN", "AttackAssembler", "LoadedAttack", "load_adversary"]
 
 GIVEN = "given"  # stands for the name of a part that came as an object
 
@@ -160,14 +159,7 @@ def _may_be_hub_id(name: str) -> bool:
 
 
 def _identity(name: str, bundled: Path, *, is_given: bool) -> dict[str, str | None]:
-    """Return who takes part; of an endpoint the address without its query, which may hold a secret."""
+    """Return who takes part."""
     if is_given:
         return {"name": GIVEN, "sha256": None}
-    if is_address(name):
-        return {"name": public_name(name), "sha256": None}
     return identify_model(name, bundled)
-
-
-def public_name(target: str) -> str:
-    """Return a target's name as it may be written into files: of an address no query."""
-    return public_url(check_url(target)) if is_address(target) else target

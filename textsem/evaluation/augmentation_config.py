@@ -15,9 +15,9 @@ from textsem.attacks.word_edits import EditConfig
 from textsem.constraints.consent import ConsentConstraint
 from textsem.constraints.similarity import SimilarityConstraint
 from textsem.constraints.taggers import load_tagger
-from textsem.evaluation.assembly import GIVEN, load_adversary, public_name
+from textsem.evaluation.assembly import GIVEN, load_adversary
 from textsem.evaluation.filters import FilterConfig, PartOfSpeech, Precision, load_filters
-from textsem.evaluation.identity import BUNDLED_MODEL, identify_model
+from textsem.evaluation.identity import BUNDLED_MODEL, identify_model, public_name
 from textsem.evaluation.judging import ENCODER_VARIABLE
 from textsem.model import TextAdversary
 from textsem.protocols import Constraint, Target

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any, get_args
 
 from textsem.data.stream import NliStream, stream_nli
-from textsem.evaluation.assembly import public_name
 from textsem.evaluation.augmentation_card import CardFacts, data_card
 from textsem.evaluation.augmentation_chunks import CHUNK_SIZE, AugmentedChunk, RowMaker, chunk_line, read_chunks
 from textsem.evaluation.augmentation_files import OutputFormat, remove_outputs, write_rows
 from textsem.evaluation.augmentation_progress import AugmentationProgress
 from textsem.evaluation.augmentation_summary import AugmentationSummary, summarise_chunks
 from textsem.evaluation.augmentation_workers import augmented_chunks
+from textsem.evaluation.identity import public_name
 from textsem.processes import Processes
 from textsem.runs.folder_lock import FolderLock
 from textsem.runs.versions import package_versions

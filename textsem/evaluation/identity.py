@@ -4,9 +4,11 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from textsem.targets.http_address import check_url, public_url
 from textsem.targets.loading import BUNDLED_FOLDER as BUNDLED_TARGET
+from textsem.targets.loading import is_address
 
-__all__ = ["BUNDLED_MODEL", "check_independent", "identify_model", "model_folder"]
+__all__ = ["BUNDLED_MODEL", "check_independent", "identify_model", "model_folder", "public_name"]
 
 BUNDLED_MODEL = Path(__file__).parent.parent / "assets" / "adversary"
 
@@ -19,7 +21,9 @@ def model_folder(name: str, bundled: Path) -> Path:
 
 
 def identify_model(name: str, bundled: Path) -> dict[str, str | None]:
-    """Return a model's name and the digest of its folder's weights and configs; no digest for a hub id."""
+    """Return the name and the digest of a model: none of a hub id, nor of an address, whose query is left out."""
+    if is_address(name):
+        return {"name": public_name(name), "sha256": None}
     folder = model_folder(name, bundled)
     if not folder.is_dir():
         return {"name": name, "sha256": None}
@@ -50,3 +54,8 @@ def check_independent(judges: Sequence[str], others: Mapping[str, Identity]) -> 
 
 def _key(identity: Identity) -> str:
     return identity.get("sha256") or str(identity.get("name"))
+
+
+def public_name(target: str) -> str:
+    """Return a target's name as it may be written into files: of an address no query."""
+    return public_url(check_url(target)) if is_address(target) else target

@@ -7,12 +7,12 @@ from typing import Any
 
 from textsem.attacks.runner import RunStatistics, run_attack
 from textsem.data.stream import NliStream, stream_nli
-from textsem.evaluation.assembly import AttackAssembler, LoadedAttack, public_name
+from textsem.evaluation.assembly import AttackAssembler, LoadedAttack
 from textsem.evaluation.class_order import suspect_label_order
 from textsem.evaluation.codes_of_lines import codes_of_lines
 from textsem.evaluation.control_runs import read_controls
 from textsem.evaluation.headline import headline
-from textsem.evaluation.identity import BUNDLED_MODEL, model_folder
+from textsem.evaluation.identity import BUNDLED_MODEL, model_folder, public_name
 from textsem.evaluation.judges import JUDGEMENTS_NAME
 from textsem.evaluation.judging import Jury, judge_lines, load_jury
 from textsem.evaluation.metrics import summarise
