@@ -48,20 +48,20 @@ def pipeline(
     access: Access = "score",
     source: str = "adversarial",
     norm: Norm = "l2",
-    eps: float | None = None,
+    eps: float | None = 4.0,
     max_queries: int = 100,
-    project: bool = False,
-    filter_model: str | os.PathLike[str] | None = None,
-    decoding: Output = "decoded",
+    project: bool = True,
+    filter_model: str | os.PathLike[str] = "auto",
+    decoding: Output = "residual",
     seed: int = 0,
     device: str | None = None,
     batch_size: int = 64,
 ) -> "ImageAttackPipeline":
     """Return an attack that is called with images.
 
-        attack = pipeline("image-attack", model="runs/adversary", target="runs/target", norm="linf", eps=0.3)
-        attack("seven.png")["status"]
-        attack([{"image": array, "label": "7"}, picture], return_image="pil")
+    >>> attack = pipeline("image-attack", max_queries=1)
+    >>> attack({"image": torch.zeros(1, 28, 28), "label": "7"})["label"]
+    '7'
 
     Args:
         task: ``image-attack``.
@@ -74,8 +74,9 @@ def pipeline(
         norm: Of the ball in which a flip counts, pixels in [0, 1].
         eps: Its radius; None for any distance.
         max_queries: Most rows sent to the target for the candidates of one image.
-        project: Move candidates that are outside onto the ball.
-        filter_model: Folder of a classifier that has to keep the label; None for none.
+        project: Move candidates that are outside onto the ball; the projected image is asked.
+        filter_model: Folder of a classifier that has to keep the label; ``auto`` for the bundled one where the target
+            is bundled too, ``none`` for no filter.
         decoding: ``decoded`` or ``residual``, see ``MoveConfig.output``.
         seed: Of all draws.
         device: Where a target from a folder runs; None for a GPU if there is one.
@@ -95,7 +96,7 @@ def pipeline(
         eps=eps,
         max_queries=max_queries,
         project=project,
-        filter_model=("none",) if filter_model is None else (os.fspath(filter_model),),
+        filter_model=(os.fspath(filter_model),),
         judge="none",
         decoding=decoding,
         seed=seed,

@@ -2,8 +2,8 @@
 """Compare our attack on images with its controls, PGD and other searches: one target, one judge, one table.
 
 Example:
-    python scripts/compare_image_attacks.py --dataset mnist --target runs/mnist_target --adversary runs/mnist_adversary
-        --judge runs/mnist_judge --norm linf --eps 0.3 --limit 1000
+    python scripts/compare_image_attacks.py --dataset mnist --data mnist_folder --judge bundled --limit 1000
+    python scripts/compare_image_attacks.py --attacks --folders runs/ours runs/isotropic --judge bundled
 """
 
 import argparse
@@ -28,7 +28,7 @@ def parse_options(arguments: Sequence[str] | None = None) -> dict[str, Any]:
         allow_abbrev=False,
     )
     add = parser.add_argument
-    add("--judge", required=True, help="folder of a classifier that took no part in the attacks")
+    add("--judge", required=True, help="bundled, or folder of a classifier that took no part in the attacks")
     add("--attacks", nargs="*", metavar="NAME", help="ours, clean, isotropic, basis, cone, reconstruction, pgd, ...")
     add("--folders", nargs="+", metavar="DIR", help="finished runs that stand in the table too")
     add("--output", help=f"folder of the table and of one folder an attack (default: {DEFAULT_OUTPUT})")
@@ -40,11 +40,13 @@ def parse_options(arguments: Sequence[str] | None = None) -> dict[str, Any]:
     add("--adversary", help="bundled, or folder of a trained adversary (default: bundled)")
     add("--access", choices=["score", "label", "gradient"], help="of all but PGD, which has gradient (default: score)")
     add("--norm", choices=["l2", "linf", "rms", "mse"], help="of x' - x, pixels in [0, 1] (default: l2)")
-    add("--eps", type=float, help="a flip counts strictly below it (default: any distance; PGD needs one)")
+    add("--eps", type=float, help="a flip counts strictly below it (default: 4)")
     add("--max-queries", type=int, help="most rows sent for one image's candidates (default: 100)")
-    add("--project", action="store_true", help="move candidates outside onto the ball, and ask about those")
-    add("--filter-model", help="folder of a classifier that must keep the label (default: none)")
-    add("--decoding", choices=["decoded", "residual"], help="x' = dec(z'), or x + dec(z') - dec(z) (default: decoded)")
+    add("--project", action=argparse.BooleanOptionalAction, help="ask about candidates moved onto the ball (default)")
+    add(
+        "--filter-model", nargs="+", metavar="DIR", help="classifiers that must keep the label, or none (default: auto)"
+    )
+    add("--decoding", choices=["decoded", "residual"], help="x' = dec(z'), or x + dec(z') - dec(z) (default: residual)")
     add("--num-restarts", type=int, help="of PGD (default: 1)")
     add("--seed", type=int, help="seed of every run (default: 0)")
     add("--device", help="where the target runs (default: a GPU if there is one)")

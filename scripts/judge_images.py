@@ -21,7 +21,7 @@ def parse_options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     )
     add = parser.add_argument
     add("folders", nargs="+", metavar="DIR", help="finished runs; the first one's page sets it against the others")
-    add("--judge", required=True, help="folder of a classifier that took no part in the attacks")
+    add("--judge", required=True, help="bundled, or folder of a classifier that took no part in the attacks")
     add("--device", default="cpu", help="where it runs (default: %(default)s)")
     return parser.parse_args(arguments)
 

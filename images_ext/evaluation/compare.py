@@ -41,7 +41,7 @@ class CompareImagesConfig:
     """Every option of ``scripts/compare_image_attacks.py``.
 
     Args:
-        judge: Folder of the independent classifier.
+        judge: Folder of the independent classifier, or ``bundled``.
         attacks: Which to run, of ``COMPARED``; each has a folder of its name in ``output``.
         folders: Finished runs on the same images and target, which stand in the table too.
         output: Folder of the table and of the runs.
@@ -76,7 +76,9 @@ class CompareImagesConfig:
             ValueError: If an option is unknown or out of range.
         """
         try:
-            base = AttackImagesConfig(**self.shared, output=str(Path(self.output) / name), resume=True)
+            base = AttackImagesConfig(
+                **self.shared, output=str(Path(self.output) / name), judge=self.judge, resume=True
+            )
         except TypeError as error:
             raise ValueError(f"expected options of the attack on images, got others: {error}") from None
         return replace(base, **COMPARED[name])

@@ -11,7 +11,7 @@ from torch import Tensor
 from images_ext.attacks.candidates import measure, to_bytes, to_pixels
 from images_ext.data.images import ImageSet
 from images_ext.data.loading import DataName, load_images
-from images_ext.evaluation.assembly import BUNDLED_ADVERSARY, identify_data, identify_folder
+from images_ext.evaluation.assembly import BUNDLED_ADVERSARY, BUNDLED_TARGET, identify_data, identify_folder
 from images_ext.evaluation.code_figures import CodedImages, code_images, code_moves, measure_move, noise_levels
 from images_ext.evaluation.evidence_tables import write_evidence
 from images_ext.model import ImageAdversary
@@ -40,7 +40,8 @@ class ImageEvidenceConfig:
         split: Which split.
         num_images: Images from the start.
         adversary: ``bundled``, or the folder of an adversary.
-        target: Folder of the classifier that it was trained against, for the flips of each M; None leaves them out.
+        target: ``bundled``, or the folder of the classifier that it was trained against, for the flips of each M; None
+            leaves them out.
         num_particles: M for noise and marginals; None for the adversary's own number.
         particles: Values of M that are compared.
         num_permutations: Of each test of the MMD.
@@ -88,7 +89,8 @@ def image_evidence(config: ImageEvidenceConfig) -> dict[str, Any]:
     data = load_images(config.dataset, config.data, config.split, limit=config.num_images)  # type: ignore[arg-type]
     if data.shape != model.config.image_shape:
         raise ValueError(f"expected images of the adversary's shape {model.config.image_shape}, got {data.shape}")
-    target = None if config.target is None else load_image_target(config.target)
+    target_folder = BUNDLED_TARGET if config.target == "bundled" else Path(config.target) if config.target else None
+    target = None if target_folder is None else load_image_target(target_folder)
     M = config.num_particles or model.config.num_particles
     coded = code_images(model, data.pixels(slice(None)), data.labels, num_particles=M, seed=config.seed)
     is_spherical = model.config.particle.is_spherical
@@ -97,7 +99,7 @@ def image_evidence(config: ImageEvidenceConfig) -> dict[str, Any]:
         "settings": asdict(config),
         "data": identify_data(data),
         "adversary": identify_folder(folder),
-        "target": None if config.target is None else identify_folder(Path(config.target)),
+        "target": None if target_folder is None else identify_folder(target_folder),
         "images": len(data),
         "num_particles": M,
         "latent_dim": d,

@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from images_ext.evaluation.assembly import identify_folder
+from images_ext.evaluation.assembly import BUNDLED_JUDGE, identify_folder
 from images_ext.evaluation.finished_run import FinishedRun, read_run
 from images_ext.evaluation.label_kept import LabelJudgement, joint_places, judge_run, summarise_judgements
 from images_ext.evaluation.metrics import summarise
@@ -52,7 +52,7 @@ def judge_folder(folder: str | Path, judge: str | Path, *, device: str = "cpu") 
 
     Args:
         folder: Of a finished run.
-        judge: Folder of the classifier.
+        judge: Folder of the classifier, or ``bundled``.
         device: Where it runs.
 
     Returns:
@@ -62,7 +62,7 @@ def judge_folder(folder: str | Path, judge: str | Path, *, device: str = "cpu") 
         ValueError: If a folder does not hold what it should, or the judge took part in the attack.
         OSError: If a file cannot be written.
     """
-    run, judge = read_run(folder), Path(judge).expanduser()
+    run, judge = read_run(folder), BUNDLED_JUDGE if judge == "bundled" else Path(judge).expanduser()
     identity = identify_folder(judge)
     for role, model in (run.summary.get("model") or {}).items():
         if model["sha256"] == identity["sha256"]:

@@ -36,7 +36,7 @@ def test_every_attack_differs_in_its_own_options_alone(tmp_path: Path) -> None:
     config = CompareImagesConfig("judge", output=str(tmp_path), shared=SHARED)
     for name, own in COMPARED.items():
         attack = asdict(config.attack_config(name))
-        base = asdict(AttackImagesConfig(**SHARED, output=str(tmp_path / name), resume=True))  # type: ignore[arg-type]
+        base = asdict(AttackImagesConfig(**SHARED, output=str(tmp_path / name), judge="judge", resume=True))  # type: ignore[arg-type]
         assert {key for key in attack if attack[key] != base[key]} <= set(own)
         assert attack.items() >= own.items()
 
@@ -89,7 +89,7 @@ def test_finished_folders_stand_in_the_table_too(tmp_path: Path, runs_made: list
         ({"attacks": ()}, "expected attacks or folders, got none of both"),
         ({"shared": {**SHARED, "source": "clean"}}, "expected shared options without source"),
         ({"shared": {"epsilon": 1}}, "expected options of the attack on images, got others"),
-        ({"shared": {}}, "expected eps and access gradient for pgd"),
+        ({"shared": {"eps": None}}, "expected eps and access gradient for pgd"),
     ],
 )
 def test_wrong_options_are_refused_before_anything_runs(options: dict[str, Any], message: str) -> None:
