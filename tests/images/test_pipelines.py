@@ -95,7 +95,8 @@ def test_returned_images_are_the_very_ones_that_were_asked() -> None:
         asked.extend((pixels * 255).round().to(torch.uint8))
         return brightness(pixels)
 
-    attack = pipeline("image-attack", tiny_model(), target=remembering, label_names=NAMES, max_queries=40)
+    options: dict[str, Any] = {"label_names": NAMES, "eps": None, "decoding": "decoded", "max_queries": 40}
+    attack = pipeline("image-attack", tiny_model(), target=remembering, **options)
     flips = [result for result in attack(images(4), return_image="array") if result["status"] == "success"]
     assert flips
     for result in flips:
