@@ -19,7 +19,7 @@ from images_ext.model import ImageAdversary
 from images_ext.protocols import ImageTarget
 from images_ext.targets.loading import load_image_target
 from images_ext.targets.metering import MeteredImageTarget
-from textsem.latent.shells import HybridShrinkingSearch, IterativeStochasticSearch
+from textsem.latent.shells import HybridShrinkingSearch, IterativeStochasticSearch, ShellSearch
 
 __all__ = [
     "BUNDLED_ADVERSARY",
@@ -104,7 +104,7 @@ def assemble(
     asked = load_image_target(folders["target"], device=device) if given_target is None else given_target
     target = MeteredImageTarget(ConstantRows(asked), access=config.access)
     if config.attack == "pgd":
-        attack = PgdAttack(
+        attack: ImageAttack = PgdAttack(
             config.ball(),
             num_steps=config.num_steps,
             num_restarts=config.num_restarts,
@@ -118,20 +118,24 @@ def assemble(
 
 
 def _search(config: AttackImagesConfig, moves: CodeMoves, filter_model: FilterModel | None) -> SearchAttack:
-    ball, shared = config.ball(), {"seed": config.seed, "projects": config.project}
+    ball = config.ball()
     factory: ManifoldAttack | LatentSearchAttack
+    search: ShellSearch
     if config.attack == "ours":
         factory = ManifoldAttack(
             moves,
             ball,
             access=config.access,
             config=config.search_config(),
+            seed=config.seed,
+            projects=config.project,
             filter_model=filter_model,
-            **shared,
         )
     else:
         search = IterativeStochasticSearch() if config.attack == "stochastic" else HybridShrinkingSearch()
-        factory = LatentSearchAttack(moves, search, ball, filter_model=filter_model, **shared)
+        factory = LatentSearchAttack(
+            moves, search, ball, seed=config.seed, projects=config.project, filter_model=filter_model
+        )
     needs_gradient = config.attack == "ours" and config.access == "gradient"
     return SearchAttack(factory, ball, config.max_queries, needs_gradient)
 
