@@ -14,7 +14,10 @@ __all__ = ["GradientImageTarget", "ImageTarget"]
 class ImageTarget(Protocol):
     """A black-box classifier g of images: forward only."""
 
-    label_names: tuple[str, ...]
+    @property
+    def label_names(self) -> tuple[str, ...]:
+        """Names of the classes, in the order of the columns of ``predict``."""
+        ...
 
     def predict(self, pixels: Tensor) -> Tensor:
         """Return class probabilities [batch, classes], float32 on the CPU without a gradient.

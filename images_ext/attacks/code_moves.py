@@ -213,7 +213,7 @@ def decode_codes(model: ImageAdversary, codes: Tensor) -> Tensor:
 
     Never those of several images: how many rows go through a convolution together decides its last bits.
     """
-    return torch.cat([model.decode(part) for part in codes.split(DECODED_ROWS)])
+    return torch.cat([model.decode(part) for part in torch.split(codes, DECODED_ROWS)])
 
 
 class CodeMoves:

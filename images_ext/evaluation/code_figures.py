@@ -66,11 +66,11 @@ def code_images(model: ImageAdversary, pixels: Tensor, labels: Tensor, *, num_pa
     """
     generator = torch.Generator().manual_seed(seed)
     theta, theta_adv = model.draw_particles(num_particles, generator)
-    features = torch.cat([model.features(part) for part in pixels.split(BATCH_SIZE)])
+    features = torch.cat([model.features(part) for part in torch.split(pixels, BATCH_SIZE)])
     clean = model.codes(features, theta)
     bank = model.codes(model.bank_features, theta).mean(dim=0)
     K = min(MoveConfig().num_neighbours, clean.shape[-1], len(bank) - 1)
-    parts = [local_neighbours(part, bank, num_neighbours=K) for part in clean.mean(dim=0).split(BATCH_SIZE)]
+    parts = [local_neighbours(part, bank, num_neighbours=K) for part in torch.split(clean.mean(dim=0), BATCH_SIZE)]
     return CodedImages(
         clean=clean,
         adversarial=model.perturb(clean, features, theta_adv, labels),

@@ -126,4 +126,4 @@ def _rows(result: ImageAttackResult) -> int:
 
 
 def _counts(loaded: LoadedImageAttack) -> Mapping[str, Any]:
-    return loaded.target.counts
+    return {phase: counts for phase, counts in loaded.target.counts.items()}

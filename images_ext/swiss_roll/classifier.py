@@ -74,7 +74,8 @@ class PointClassifier(nn.Module):
     @torch.no_grad()
     def predict(self, inputs: Tensor) -> Tensor:
         """Return class probabilities [batch, classes], without a gradient."""
-        return self(inputs).softmax(dim=-1)
+        probabilities: Tensor = self(inputs).softmax(dim=-1)
+        return probabilities
 
 
 def train_point_classifier(

@@ -95,7 +95,7 @@ def nearest_on_surface(points: Tensor) -> NearestPoint:
         raise ValueError(f"expected points of shape [points, 3], got {list(points.shape)}")
     if not bool(points.isfinite().all()):
         raise ValueError("expected finite points, got nan or infinity")
-    parts = points.detach().double().split(_ROWS)
+    parts = torch.split(points.detach().double(), _ROWS)
     t, squared = (torch.cat(part) for part in zip(*(_nearest_in_plane(rows) for rows in parts), strict=True))
     y = points.detach().double()[:, 1]
     outside = (-y).clamp_min(0) + (y - HEIGHT).clamp_min(0)

@@ -55,7 +55,8 @@ def train_point_adversary(
     first = Learner(replace(config.learner, num_inner_updates=1), *parts)
     optimizer = learner.make_optimizer(problem.parameter_groups())
     own_rates = [group["lr"] for group in optimizer.param_groups]
-    state, ends = learner.initial_state(generator), {}
+    state = learner.initial_state(generator)
+    ends: dict[str, dict[str, float]] = {}
     stages: list[tuple[Phase, int]] = [
         ("reconstruction", config.reconstruction_steps),
         ("perturbed", config.manifold_steps),

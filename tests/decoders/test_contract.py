@@ -130,6 +130,7 @@ def test_each_row_of_words_belongs_to_its_code(decoder: nn.Module) -> None:
 
 
 def test_a_position_sees_only_words_before_it_and_sees_them_if_autoregressive(decoder: Decoder) -> None:
+    assert isinstance(decoder, nn.Module)
     double = copy.deepcopy(decoder).double()
     for place in range(LENGTH):
         other = IDS.clone()
@@ -142,6 +143,7 @@ def test_a_position_sees_only_words_before_it_and_sees_them_if_autoregressive(de
 
 
 def test_what_follows_the_end_is_not_read(decoder: Decoder) -> None:
+    assert isinstance(decoder, nn.Module)
     before_pads = slice(None, int((IDS == END_ID).nonzero()) + 1)
     other = torch.where(IDS == PAD_ID, 11, IDS)
     double, several = copy.deepcopy(decoder).double(), codes(4).double()

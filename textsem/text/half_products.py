@@ -20,7 +20,8 @@ logger = logging.getLogger(__name__)
 @cache
 def _has_fast_bfloat16() -> bool:
     """Whether torch hands bfloat16 products on this processor to oneDNN."""
-    return torch.backends.mkldnn.is_available() and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    is_there: bool = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+    return is_there and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
 def tell_if_slow(precision: str, device: torch.device | str) -> None:

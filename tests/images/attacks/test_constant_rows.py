@@ -18,7 +18,7 @@ def test_a_row_keeps_its_bits_in_any_company() -> None:
     target, pixels = ConstantRows(convolutional()), to_pixels(some_images(40))
     whole = target.predict(pixels)
     for size in (1, 2, 3, 5, 7, 9):
-        assert torch.equal(torch.cat([target.predict(part) for part in pixels.split(size)]), whole)
+        assert torch.equal(torch.cat([target.predict(part) for part in torch.split(pixels, size)]), whole)
 
 
 def test_rows_are_made_up_and_taken_off_again() -> None:

@@ -77,4 +77,4 @@ def test_other_norms_and_targets_without_logits_are_refused() -> None:
     with pytest.raises(ValueError, match="norm linf or l2 for pgd, got rms"):
         PgdAttack(Ball("rms", 0.1))
     with pytest.raises(ValueError, match="with logits for pgd, got Blind"):
-        PgdAttack(Ball("l2", 0.1)).attack(some_images(1), [0], Blind())  # type: ignore[arg-type]
+        PgdAttack(Ball("l2", 0.1)).attack(some_images(1), [0], Blind())

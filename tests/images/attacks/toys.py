@@ -76,6 +76,7 @@ def lively_moves(direction: str = "adversarial", **changes: object) -> CodeMoves
     generator = torch.Generator().manual_seed(5)
     with torch.no_grad():
         for layer in model.decoder.dense:
+            assert isinstance(layer, torch.nn.Linear)
             layer.weight.copy_(torch.randn(layer.weight.shape, generator=generator))
         model.decoder.out.weight.mul_(8)
         model.bank_features.copy_(torch.randn(model.bank_features.shape, generator=generator))

@@ -9,6 +9,7 @@ from safetensors.torch import load_file
 from images_ext.attacks.candidates import to_pixels
 from images_ext.attacks.runner import AttackedChunk
 from images_ext.data.images import ImageSet
+from images_ext.data.loading import DataUnavailableError
 from images_ext.evaluation import assembly, report, run
 from images_ext.evaluation.results import IMAGES_NAME, REPORT_NAME, RESULTS_NAME, ImageRunFiles, read_results
 from images_ext.evaluation.run import FILE_NAMES, attack_images
@@ -135,7 +136,7 @@ def test_seed_and_batch_size(folders: Path) -> None:
 
 def test_judge_must_be_independent_and_is_heard_afterwards(folders: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("target", "filter"):
-        taken = {"judge": str(folders / name), "filter_model": [str(folders / "filter")]}
+        taken: dict[str, Any] = {"judge": str(folders / name), "filter_model": [str(folders / "filter")]}
         with pytest.raises(ValueError, match=rf"independent judge, got .*{name}"):
             attack_images(config(folders, **taken))
     assert not (folders / "run" / RESULTS_NAME).exists()
@@ -148,7 +149,7 @@ def test_judge_must_be_independent_and_is_heard_afterwards(folders: Path, monkey
 def test_without_mnist_the_bundled_target_meets_drawn_digits(monkeypatch: pytest.MonkeyPatch) -> None:
     def load(name: str, location: object, split: str, *, limit: int | None = None) -> ImageSet:
         if name == "mnist":
-            raise assembly.DataUnavailableError("no mnist")
+            raise DataUnavailableError("no mnist")
         return ImageSet(some_images(2), torch.zeros(2, dtype=torch.int64), NAMES, name, split)
 
     monkeypatch.setattr(assembly, "load_images", load)

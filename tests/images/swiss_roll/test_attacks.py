@@ -101,7 +101,7 @@ def test_controls_move_codes_as_far_as_the_adversary(source: str) -> None:
         for name in ("adversarial", source)
     }
     z = model.codes(points, *model.draw_particles(3, generator()))[0]
-    moved = {name: (codes.unflatten(0, (2, 3)) - z).norm(dim=-1) for name, codes in drawn.items()}
+    moved = {name: (codes.reshape(2, 3, *codes.shape[1:]) - z).norm(dim=-1) for name, codes in drawn.items()}
     assert moved["adversarial"].min().item() > 1e-3
     torch.testing.assert_close(moved[source], moved["adversarial"], atol=1e-5, rtol=1e-5)
     assert not torch.allclose(drawn[source], drawn["adversarial"])

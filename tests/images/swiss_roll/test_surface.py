@@ -18,7 +18,8 @@ def on_surface(t: Tensor, height: float = 7.0) -> Tensor:
 
 def tangent(t: Tensor) -> Tensor:
     slope = torch.stack([t.cos() - t * t.sin(), torch.zeros_like(t), t.sin() + t * t.cos()], dim=1)
-    return slope / slope.norm(dim=1, keepdim=True)
+    length: Tensor = slope.norm(dim=1, keepdim=True)
+    return slope / length
 
 
 def normal(t: Tensor) -> Tensor:
