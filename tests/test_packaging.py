@@ -94,4 +94,4 @@ def test_nothing_is_tracked_that_is_made_anew() -> None:
     made = {".pyc", ".pt", ".bin", ".pkl", ".ckpt", ".log"}
     assert [path for path in tracked_files() if path.suffix in made] == []
     weights = {path.relative_to(ROOT).parts[:2] for path in tracked_files() if path.suffix == ".safetensors"}
-    assert weights == {("textsem", "assets")}
+    assert weights == {("textsem", "assets"), ("images_ext", "assets")}
