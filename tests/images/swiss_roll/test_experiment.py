@@ -17,7 +17,7 @@ CONFIG = SwissRollConfig(
     num_points=60,
     classifier=PointClassifierConfig((16,), stop_accuracy=0.5, max_steps=200),
     adversary=replace(TINY, reconstruction_steps=60),
-    search=SearchConfig(num_particles=2, scales=(1.0, 4.0), epsilon=2.0),
+    search=SearchConfig(num_particles=2, scales=(1.0, 4.0), epsilon=2.0, bank_quantile=None),
     pgd=PgdConfig(num_steps=4, relative_step=0.5),
 )
 
