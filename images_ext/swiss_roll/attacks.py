@@ -11,7 +11,16 @@ from images_ext.swiss_roll.adversary import PointAdversary
 from textsem.latent.moves import unit
 from textsem.latent.objective import gate, l2, margin_loss
 
-__all__ = ["SOURCES", "AttackedPoints", "PgdConfig", "SearchConfig", "attack_codes", "attack_pgd", "draw_codes"]
+__all__ = [
+    "SOURCES",
+    "AttackedPoints",
+    "PgdConfig",
+    "SearchConfig",
+    "attack_codes",
+    "attack_pgd",
+    "draw_codes",
+    "is_near_bank",
+]
 
 _SMALLEST_LENGTH = 1e-12  # below it a move has no direction, and a ball of radius 0 would divide 0 by 0
 
@@ -41,12 +50,16 @@ class SearchConfig:
         scales: Multiples of the move z' - z.
         epsilon: Radius of the ball (l2, standardised units) that candidates must lie in, strictly.
         max_queries: Budget a point.
+        bank_quantile: A candidate is dropped, before anything is asked, where its code is farther from all codes of
+            the training points than this quantile of their own distances to the nearest other one: there the decoder
+            has learned no surface.  None: none is dropped.
     """
 
     num_particles: int = 20
     scales: tuple[float, ...] = (0.25, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0)
     epsilon: float = 0.3
     max_queries: int = 100
+    bank_quantile: float | None = 0.9
 
     def __post_init__(self) -> None:
         """Check the ranges."""
@@ -55,6 +68,8 @@ class SearchConfig:
             raise ValueError(f"expected at least one particle, scale and query, got {given}")
         if not (math.isfinite(self.epsilon) and self.epsilon >= 0):
             raise ValueError(f"expected epsilon of at least 0, got {self.epsilon}")
+        if self.bank_quantile is not None and not 0 <= self.bank_quantile <= 1:
+            raise ValueError(f"expected bank_quantile from 0 to 1 or None, got {self.bank_quantile}")
 
 
 def _perturbed(z: Tensor, z_adv: Tensor, generator: torch.Generator) -> Tensor:
@@ -97,6 +112,20 @@ def draw_codes(
     return (z + torch.tensor(config.scales)[:, None, None, None] * move).flatten(0, 1)
 
 
+def is_near_bank(codes: Tensor, bank: Tensor, *, quantile: float) -> Tensor:
+    """Tell which codes lie as near to the bank as its own codes to each other, [candidates, points].
+
+    Args:
+        codes: [candidates, points, latent].
+        bank: Codes of training points, [bank, latent]; at least two.
+        quantile: Of the bank's distances to the nearest other code, in [0, 1].
+    """
+    others = torch.cdist(bank, bank).fill_diagonal_(torch.inf)
+    reach = others.amin(dim=1).quantile(quantile)
+    # One candidate at a time: all distances at once would fill the memory.
+    return torch.stack([torch.cdist(rows, bank).amin(dim=1) for rows in codes]) <= reach
+
+
 @torch.no_grad()
 def attack_codes(
     model: PointAdversary,
@@ -104,6 +133,7 @@ def attack_codes(
     points: Tensor,
     labels: Tensor,
     *,
+    bank: Tensor,
     source: str,
     config: SearchConfig,
     generator: torch.Generator,
@@ -115,13 +145,18 @@ def attack_codes(
         predict: The target, standardised points [rows, 3] to probabilities.
         points: That the target has right, standardised, [points, 3].
         labels: [points].
+        bank: Training points, standardised, [bank, 3].
         source: One of ``SOURCES``.
         config: Candidates and budget.
         generator: Draws particles and noise.
     """
-    candidates = model.decode(draw_codes(model, points, source=source, config=config, generator=generator))
-    candidates = candidates.transpose(0, 1)
+    codes = draw_codes(model, points, source=source, config=config, generator=generator)
+    candidates = model.decode(codes).transpose(0, 1)
     distance = l2(candidates - points[:, None])
+    if config.bank_quantile is not None:
+        bank_codes = model.codes(bank, *model.draw_particles(1, generator))[0][0]
+        is_near = is_near_bank(codes, bank_codes, quantile=config.bank_quantile)
+        distance = distance.where(is_near.T, torch.inf)  # last in the order, and in no ball
     order = distance.argsort(dim=1, stable=True)[:, : config.max_queries]
     ranked = candidates.gather(1, order[:, :, None].expand(-1, -1, 3))
     is_inside = gate(distance.gather(1, order), epsilon=config.epsilon)

@@ -90,7 +90,7 @@ def run_seed(seed: int, config: SwissRollConfig) -> SwissRollRun:
     if not bool(is_right.any()):
         raise ValueError(f"expected a target that has a point right, got none of {len(labels)} at seed {seed}")
     points, classes = inputs[is_right], labels[is_right]
-    attacks, pgd_epsilon = _attack(trained.model, target, points, classes, config, generator)
+    attacks, pgd_epsilon = _attack(trained.model, target, points, classes, inputs, config, generator)
     num_particles = config.search.num_particles
     codes, clean_codes = _codes_of(trained.model, attacks, points, num_particles, generator)
     numbers = {
@@ -112,6 +112,7 @@ def _attack(
     target: PointClassifier,
     points: Tensor,
     labels: Tensor,
+    bank: Tensor,
     config: SwissRollConfig,
     generator: torch.Generator,
 ) -> tuple[dict[str, MeasuredAttack], float]:
@@ -119,7 +120,7 @@ def _attack(
     attacks: dict[str, MeasuredAttack] = {}
     for source in SOURCES:
         found = attack_codes(
-            model, target.predict, points, labels, source=source, config=config.search, generator=generator
+            model, target.predict, points, labels, bank=bank, source=source, config=config.search, generator=generator
         )
         attacks[source] = measure(found, points, labels)
     chosen, attacks[PGD] = pgd_at_rate(target, points, labels, rate=attacks[OURS].rate, config=config.pgd)

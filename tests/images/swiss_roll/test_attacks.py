@@ -1,5 +1,7 @@
 """Attacks on points: known answers in a flat world, and what holds of every source."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import Tensor
@@ -13,6 +15,7 @@ from images_ext.swiss_roll.attacks import (
     attack_codes,
     attack_pgd,
     draw_codes,
+    is_near_bank,
 )
 from tests.images.swiss_roll.toys import STEP, TINY, FlatAdversary, logits_of_half_space
 
@@ -28,11 +31,19 @@ def logits(points: Tensor) -> Tensor:
 
 
 def found(
-    config: SearchConfig, *, source: str = "adversarial", points: Tensor | None = None, seed: int = 0
+    config: SearchConfig,
+    *,
+    source: str = "adversarial",
+    points: Tensor | None = None,
+    bank: Tensor | None = None,
+    seed: int = 0,
 ) -> AttackedPoints:
+    if bank is None:
+        bank, config = torch.zeros(2, 3), replace(config, bank_quantile=None)
     given = torch.zeros(1, 3) if points is None else points
     labels = torch.zeros(len(given), dtype=torch.int64)
-    return attack_codes(FlatAdversary(), logits, given, labels, source=source, config=config, generator=generator(seed))
+    model, rng = FlatAdversary(), generator(seed)
+    return attack_codes(model, logits, given, labels, bank=bank, source=source, config=config, generator=rng)
 
 
 def test_the_closest_flip_is_returned_and_queries_count_up_to_it() -> None:
@@ -116,13 +127,41 @@ def test_samples_of_the_clean_encoder_are_as_many_as_candidates_and_unmoved() ->
     assert len(draw_codes(model, points, source="reconstruction", config=config, generator=generator())) == 1
 
 
+def test_codes_are_near_the_bank_within_a_quantile_of_its_own_gaps() -> None:
+    bank = torch.tensor([[0.0, 0.0], [1.0, 0.0], [1.0, 2.0], [9.0, 0.0]])  # gaps 1, 1, 2 and 8
+    codes = torch.tensor([[[0.0, 1.0], [0.0, -1.5]], [[1.0, 4.0], [9.0, 7.0]]])
+    found = {q: is_near_bank(codes, bank, quantile=q).tolist() for q in (0.0, 0.5, 1.0)}
+    assert found == {
+        0.0: [[True, False], [False, False]],
+        0.5: [[True, True], [False, False]],
+        1.0: [[True, True], [True, True]],
+    }
+
+
+def test_candidates_away_from_the_bank_are_never_asked() -> None:
+    bank = torch.tensor([[-0.04, 0.0, 0.0], [0.0, 0.0, 0.0], [0.30, 0.0, 0.0], [0.34, 0.0, 0.0]])  # gaps of 0.04
+    config = SearchConfig(num_particles=1, scales=(1.0, 2.0, 3.0, 4.0), epsilon=1.0, bank_quantile=1.0)
+    attack = found(config, bank=bank)
+    assert attack.is_flipped.tolist() == [True]
+    assert attack.queries.tolist() == [1]
+    assert not found(config, bank=bank[:2]).is_flipped.any()
+
+
 def test_an_unknown_source_is_an_error() -> None:
     with pytest.raises(ValueError, match="expected source in"):
         found(SearchConfig(), source="wish")
 
 
 @pytest.mark.parametrize(
-    "fields", [{"num_particles": 0}, {"scales": ()}, {"max_queries": 0}, {"epsilon": -1.0}, {"epsilon": float("nan")}]
+    "fields",
+    [
+        {"num_particles": 0},
+        {"scales": ()},
+        {"max_queries": 0},
+        {"epsilon": -1.0},
+        {"epsilon": float("nan")},
+        {"bank_quantile": 1.5},
+    ],
 )
 def test_wrong_search_settings_are_errors(fields: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="expected "):
