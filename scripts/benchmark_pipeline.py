@@ -34,7 +34,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     try:
         if options.repeats:
-            print(f"first result in a fresh process: {first_result_seconds(repeats=options.repeats):.1f} s")
+            to_result, to_end = first_result_seconds(repeats=options.repeats)
+            print(f"first result in a fresh process: after {to_result:.1f} s; the process ended after {to_end:.1f} s")
         given = json.loads(Path(options.attack_options).read_text(encoding="utf-8")) if options.attack_options else {}
         rows = rows_of(load_nli(options.data, split=options.split, limit=options.limit))
         with use_threads(options.threads):

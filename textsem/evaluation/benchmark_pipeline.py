@@ -15,9 +15,12 @@ from textsem.text.labels import LABEL_NAMES
 __all__ = ["BatchTiming", "compare_batch_sizes", "first_result_seconds", "rows_of"]
 
 FIRST_RESULT = """
+import json
 from textsem import pipeline
 pair = {"premise": "A man in a red shirt plays a guitar.", "hypothesis": "A man is making music outside."}
-assert pipeline("nli-attack")(pair)["status"] in ("success", "failed")
+result = pipeline("nli-attack")(pair)
+assert result["status"] in ("success", "failed")
+print(json.dumps(result), flush=True)
 """
 
 
@@ -40,15 +43,29 @@ class BatchTiming:
     is_same: bool
 
 
-def first_result_seconds(*, repeats: int = 3) -> float:
-    """Return the median time of a fresh, offline process from its start to its end, with one pair attacked."""
+def first_result_seconds(*, repeats: int = 3) -> tuple[float, float]:
+    """Return the median times from the start of a fresh, offline process to its first result, and to its end.
+
+    Args:
+        repeats: Processes, one after the other; each attacks one pair and prints the result.
+
+    Raises:
+        subprocess.CalledProcessError: If a process fails or prints no result.
+    """
+    command = [sys.executable, "-c", FIRST_RESULT]
     environment = {**os.environ, "HF_HUB_OFFLINE": "1"}
-    seconds = []
+    to_result, to_end = [], []
     for _ in range(repeats):
         began = time.perf_counter()
-        subprocess.run([sys.executable, "-c", FIRST_RESULT], check=True, env=environment, stderr=subprocess.DEVNULL)
-        seconds.append(time.perf_counter() - began)
-    return median(seconds)
+        with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+            assert process.stdout is not None
+            line = process.stdout.readline()
+            to_result.append(time.perf_counter() - began)
+            code = process.wait()
+        to_end.append(time.perf_counter() - began)
+        if code or not line:
+            raise subprocess.CalledProcessError(code or 1, command)
+    return median(to_result), median(to_end)
 
 
 def rows_of(data: NliData) -> list[dict[str, str]]:
