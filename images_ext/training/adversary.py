@@ -7,12 +7,10 @@ import math
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 from tqdm import tqdm
 
 from images_ext.data.images import ImageSet
@@ -23,30 +21,14 @@ from images_ext.training.image_problem import ImageBatch, ImageProblem
 from textsem.latent.learner import Learner, train_batch
 from textsem.latent.problem import Phase
 from textsem.latent.state import state_from_tensors, state_to_tensors
+from textsem.runs.batch_order import batch_rows
 from textsem.runs.checkpoint import load_training_state, save_training_state, write_text
 
-__all__ = ["ImageAdversaryRun", "batch_rows", "train_image_adversary"]
+__all__ = ["ImageAdversaryRun", "train_image_adversary"]
 
 _LOGGER = logging.getLogger(__name__)
 FINAL_RATE = 0.05  # share of the learning rate that the cosine ends on
-_PAIR_OF_SEEDS = 1_000_003  # prime above any number of epochs, so that no two (seed, epoch) share an order
 _BANK_BATCH = 256
-
-
-def batch_rows(num_rows: int, batch_size: int, *, step: int, seed: int) -> Tensor:
-    """Return the rows of a batch: epochs are permutations, a function of seed and step alone.
-
-    What is left over at the end of an epoch, less than a batch, waits for the next.
-    """
-    per_epoch = max(num_rows // batch_size, 1)
-    order = _permutation(num_rows, seed * _PAIR_OF_SEEDS + step // per_epoch)
-    start = (step % per_epoch) * batch_size
-    return order[start : start + batch_size]
-
-
-@lru_cache(maxsize=2)
-def _permutation(num_rows: int, seed: int) -> Tensor:
-    return torch.randperm(num_rows, generator=torch.Generator().manual_seed(seed))
 
 
 @dataclass

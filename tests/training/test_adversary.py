@@ -13,9 +13,9 @@ import torch
 
 from tests.training.toys import CONFIG, PAIRS, SENTENCES, SHAPE, build_attacker, build_run
 from textsem.latent.state import state_to_tensors
+from textsem.runs.batch_order import batch_rows
 from textsem.runs.checkpoint import TRAINING_STATE_FILE
 from textsem.training.adversary import AdversaryRun, train_adversary
-from textsem.training.adversary_data import batch_rows
 from textsem.training.adversary_parts import build_adversary
 
 FIRST, SECOND = CONFIG.reconstruction_steps, CONFIG.reconstruction_steps + CONFIG.manifold_steps
@@ -241,27 +241,6 @@ def test_learning_rates_warm_up_fall_and_are_the_learners_afterwards(tmp_path: P
         learner.extractor_rate,
         learner.decoder_rate,
     ]
-
-
-def test_rows_depend_on_seed_and_step_alone() -> None:
-    arguments = [(40, 6, step, seed) for step in (0, 5, 6, 31) for seed in (0, 3)]
-    found = [batch_rows(n, size, step=step, seed=seed) for n, size, step, seed in arguments]
-    again = [batch_rows(n, size, step=step, seed=seed) for n, size, step, seed in reversed(arguments)]
-    assert all(torch.equal(a, b) for a, b in zip(found, reversed(again), strict=True))
-    assert len({tuple(rows.tolist()) for rows in found}) == len(found)
-
-
-def test_epochs_are_permutations() -> None:
-    """40 rows in batches of 6: six batches an epoch, four rows wait; of 42 rows none does."""
-    for num_rows, left_over in ((40, 4), (42, 0)):
-        per_epoch = num_rows // 6
-        epochs = [
-            torch.cat([batch_rows(num_rows, 6, step=epoch * per_epoch + i, seed=0) for i in range(per_epoch)]).tolist()
-            for epoch in range(3)
-        ]
-        assert all(len(set(epoch)) == len(epoch) == num_rows - left_over for epoch in epochs)
-        assert epochs[0] != epochs[1] != epochs[2]
-    assert sorted(batch_rows(4, 6, step=9, seed=0).tolist()) == [0, 1, 2, 3]
 
 
 def test_batches_hold_the_rows_of_their_step(tmp_path: Path) -> None:

@@ -17,11 +17,12 @@ from textsem.latent.problem import Phase
 from textsem.latent.state import state_from_tensors, state_to_tensors
 from textsem.model import TextAdversary
 from textsem.processes import Processes
+from textsem.runs.batch_order import batch_rows
 from textsem.runs.checkpoint import load_training_state, save_training_state
 from textsem.text.half_products import tell_if_slow
 from textsem.text.vocabulary import PAD_ID, START_ID
 from textsem.training.adversary_config import AdversaryTrainingConfig
-from textsem.training.adversary_data import batch_rows, digest, encode_fitting
+from textsem.training.adversary_data import digest, encode_fitting
 from textsem.training.attacker import Attacker
 from textsem.training.labelled_pairs import LabelledPairs
 from textsem.training.parallel import batch_share, check_batches, is_anywhere

@@ -15,12 +15,13 @@ from tqdm import tqdm
 
 from textsem.arae import ARAE, ARAEConfig
 from textsem.processes import Processes
+from textsem.runs.batch_order import batch_rows
 from textsem.runs.checkpoint import load_training_state, save_training_state
 from textsem.text.embeddings import cooccurrence_embeddings, random_embeddings
 from textsem.text.half_products import tell_if_slow
 from textsem.text.tokenization import tokenize
 from textsem.text.vocabulary import Vocabulary
-from textsem.training.adversary_data import batch_rows, digest, encode_fitting
+from textsem.training.adversary_data import digest, encode_fitting
 from textsem.training.arae_config import ARAETrainingConfig
 from textsem.training.arae_steps import ARAESteps
 from textsem.training.arae_watch import Watch, make_watch

@@ -10,7 +10,7 @@ import torch
 
 from images_ext.model import ImageAdversary
 from images_ext.targets.metering import MeteredImageTarget
-from images_ext.training.adversary import ImageAdversaryRun, batch_rows, train_image_adversary
+from images_ext.training.adversary import ImageAdversaryRun, train_image_adversary
 from images_ext.training.adversary_config import AdversaryTrainingConfig
 from images_ext.training.attacker import Attacker
 from tests.images.test_model import tiny_config, tiny_model
@@ -42,14 +42,6 @@ def make_run(folder: Path, **changes: Any) -> ImageAdversaryRun:
 
 def weights(model: ImageAdversary) -> torch.Tensor:
     return torch.cat([value.flatten().double() for value in model.state_dict().values()])
-
-
-def test_rows_of_an_epoch_are_a_permutation_of_their_seed() -> None:
-    rows = torch.cat([batch_rows(12, 4, step=step, seed=3) for step in range(3)])
-    assert sorted(rows.tolist()) == list(range(12))
-    again = torch.cat([batch_rows(12, 4, step=step, seed=3) for step in range(3, 6)])
-    assert sorted(again.tolist()) == list(range(12))
-    assert rows.tolist() != again.tolist()
 
 
 def test_stages_come_in_order_and_only_the_last_asks(tmp_path: Path) -> None:
