@@ -2,16 +2,12 @@
 
 import hashlib
 import json
-import logging
-import math
-import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
-from tqdm import tqdm
 
 from images_ext.data.images import ImageSet
 from images_ext.model import ImageAdversary
@@ -20,26 +16,15 @@ from images_ext.training.attacker import Attacker
 from images_ext.training.image_problem import ImageBatch, ImageProblem
 from textsem.latent.learner import Learner, train_batch
 from textsem.latent.problem import Phase
+from textsem.latent.stages import num_stage_steps, phase_of, set_stage_rates, stage_learner
 from textsem.latent.state import state_from_tensors, state_to_tensors
 from textsem.runs.batch_order import batch_rows
-from textsem.runs.checkpoint import load_training_state, save_training_state, write_text
+from textsem.runs.checkpoint import load_training_state, save_training_state
+from textsem.runs.training_loop import Progress, train_to_the_end, write_metrics
 
 __all__ = ["ImageAdversaryRun", "train_image_adversary"]
 
-_LOGGER = logging.getLogger(__name__)
-FINAL_RATE = 0.05  # share of the learning rate that the cosine ends on
 _BANK_BATCH = 256
-
-
-@dataclass
-class _Progress:
-    """Where a run stands."""
-
-    step: int = 0
-    seconds: float = 0.0
-    sums: dict[str, float] = field(default_factory=dict)  # of every loss since the last line of metrics
-    counts: dict[str, int] = field(default_factory=dict)  # batches that had it
-    metrics: list[dict[str, Any]] = field(default_factory=list)
 
 
 class ImageAdversaryRun:
@@ -89,56 +74,28 @@ class ImageAdversaryRun:
         self.optimizer = self.learner.make_optimizer(self.problem.parameter_groups())
         self.base_rates = [group["lr"] for group in self.optimizer.param_groups]
         self.state = self.learner.initial_state(self.generator)
-        self.progress = _Progress()
+        self.progress = Progress()
 
     @property
     def num_steps(self) -> int:
         """Batches of all three stages."""
-        config = self.config
-        return config.reconstruction_steps + config.manifold_steps + config.adversarial_steps
+        return num_stage_steps(self.config)
 
     def phase(self, step: int) -> Phase:
         """Return the stage that a batch belongs to."""
-        if step < self.config.reconstruction_steps:
-            return "reconstruction"
-        return "perturbed" if step < self.config.reconstruction_steps + self.config.manifold_steps else "adversarial"
-
-    def train(self, *, checkpoint_every: int, max_minutes: float | None = None) -> bool:
-        """Go on to the end (True), or until time is up (False)."""
-        progress, started = self.progress, time.monotonic() - self.progress.seconds
-        with tqdm(total=self.num_steps, initial=progress.step, desc="adversary", unit="batch", mininterval=5.0) as bar:
-            while progress.step < self.num_steps:
-                losses = self.step(progress.step)
-                progress.step += 1
-                progress.seconds = time.monotonic() - started
-                self._add(losses)
-                bar.update()
-                bar.set_postfix(
-                    phase=self.phase(progress.step - 1), loss=f"{losses['reconstruction']:.3f}", refresh=False
-                )
-                is_due = progress.step % checkpoint_every == 0 or progress.step == self.num_steps
-                if is_due:
-                    self._log()
-                is_late = max_minutes is not None and progress.seconds > 60 * max_minutes
-                if is_due or is_late:
-                    self.save()
-                if is_late:
-                    return False
-        return True
+        return phase_of(self.config, step)
 
     def step(self, step: int) -> dict[str, float]:
         """Train on one batch; T inner updates in the later stages, one in the first."""
         phase, config = self.phase(step), self.config
-        self._set_rates(step, phase)
+        set_stage_rates(self.optimizer, self.base_rates, config, step)
         is_first_stage = phase == "reconstruction"
         size, shift = (config.batch_size, 0) if is_first_stage else (config.adversarial_batch_size, 1)
         rows = batch_rows(len(self.images), size, step=step, seed=config.seed + shift)
         batch = ImageBatch(self.images.pixels(rows), self.images.labels[rows])
-        learner = self.learner
-        if is_first_stage:
-            learner = replace(learner, config=replace(learner.config, num_inner_updates=1))
         if phase == "adversarial" and self.attacker is not None:
             self.attacker.before_batch(self.model, self.images)
+        learner = stage_learner(self.learner, phase)
         self.state, losses = train_batch(
             learner, self.problem, self.optimizer, self.state, batch, phase=phase, generator=self.generator
         )
@@ -148,33 +105,6 @@ class ImageAdversaryRun:
         if phase == "adversarial" and self.attacker is not None:
             values |= self.attacker.after_batch(self.model, batch, self.generator)
         return values
-
-    def _set_rates(self, step: int, phase: Phase) -> None:
-        """In the first stage: warm-up and half a cosine, for extractor and decoder from ``learning_rate`` on."""
-        config = self.config
-        factor = 1.0
-        if phase == "reconstruction":
-            done = 0.5 * (1 + math.cos(math.pi * step / config.reconstruction_steps))
-            factor = min(1.0, (step + 1) / max(config.warmup_steps, 1)) * (FINAL_RATE + (1 - FINAL_RATE) * done)
-        for i, (group, rate) in enumerate(zip(self.optimizer.param_groups, self.base_rates, strict=True)):
-            is_recognition = i < 2  # eta and eta' come first, see Learner.make_optimizer
-            is_first_stage = phase == "reconstruction" and not is_recognition
-            group["lr"] = factor * (config.learning_rate if is_first_stage else rate)
-
-    def _add(self, losses: Mapping[str, float]) -> None:
-        sums, counts = self.progress.sums, self.progress.counts
-        for name, value in losses.items():
-            sums[name] = sums.get(name, 0.0) + value
-            counts[name] = counts.get(name, 0) + 1
-
-    def _log(self) -> None:
-        """Close a line of metrics: the mean of each loss over the batches that had it."""
-        progress = self.progress
-        line = {"step": progress.step, "phase": self.phase(progress.step - 1)}
-        means = {name: round(total / progress.counts[name], 5) for name, total in progress.sums.items()}
-        progress.metrics.append({**line, **means})
-        progress.sums, progress.counts = {}, {}
-        _LOGGER.info("%s", progress.metrics[-1])
 
     def _stateful(
         self,
@@ -192,8 +122,7 @@ class ImageAdversaryRun:
         extra: dict[str, Any] = {"settings": self.settings, "progress": asdict(self.progress), "attacker": attack}
         extra["learner"] = state_to_tensors(self.state)
         save_training_state(self.folder, modules, optimizers, generators, extra)
-        lines = "".join(json.dumps(line) + "\n" for line in self.progress.metrics)
-        write_text(self.folder / "metrics.jsonl", lines)
+        write_metrics(self.folder, self.progress.metrics)
 
     def resume(self) -> None:
         """Put the saved state back.
@@ -203,7 +132,7 @@ class ImageAdversaryRun:
         """
         modules, optimizers, generators, _ = self._stateful()
         extra = load_training_state(self.folder, modules, optimizers, generators, settings=self.settings)
-        self.progress = _Progress(**extra["progress"])
+        self.progress = Progress(**extra["progress"])
         self.state = state_from_tensors(extra["learner"])
         if self.attacker is not None:
             self.attacker.restore(extra["attacker"])
@@ -234,11 +163,6 @@ def train_image_adversary(
         ValueError: If ``checkpoint_every`` is not positive, or there is no state of these settings to resume.
         FloatingPointError: If a loss is not finite.
     """
-    if checkpoint_every < 1:
-        raise ValueError(f"expected checkpoint_every of at least 1, got {checkpoint_every}")
-    if is_resumed:
-        run.resume()
-    if not run.train(checkpoint_every=checkpoint_every, max_minutes=max_minutes):
-        _LOGGER.warning("time is up after %d of %d batches", run.progress.step, run.num_steps)
+    train_to_the_end(run, is_resumed=is_resumed, checkpoint_every=checkpoint_every, max_minutes=max_minutes)
     run.fill_bank()
     return run.model.eval()

@@ -220,29 +220,6 @@ def test_first_stage_takes_one_update_a_batch_and_the_others_t(tmp_path: Path) -
     assert counts == [1, CONFIG.learner.num_inner_updates, CONFIG.learner.num_inner_updates]
 
 
-def test_learning_rates_warm_up_fall_and_are_the_learners_afterwards(tmp_path: Path) -> None:
-    config = replace(CONFIG, reconstruction_steps=100, warmup_steps=10, learning_rate=1.0)
-    run = build_run(tmp_path, config)
-    rates = []
-    for step in range(101):
-        run._set_rates(step, run.phase(step))
-        rates.append([group["lr"] for group in run.optimizer.param_groups])
-    first = [row[-1] for row in rates[:100]]
-    assert first[0] == pytest.approx(0.1)
-    assert max(first) == first[9] == pytest.approx(1.0, abs=0.03)
-    assert first[9:] == sorted(first[9:], reverse=True)
-    assert first[99] == pytest.approx(0.05, abs=0.001)
-    assert [row[2] for row in rates[:100]] == first
-    learner = config.learner
-    assert rates[0][:2] == pytest.approx([0.1 * learner.recognition_rate, 0.1 * learner.recognition_rate_adv])
-    assert rates[100] == [
-        learner.recognition_rate,
-        learner.recognition_rate_adv,
-        learner.extractor_rate,
-        learner.decoder_rate,
-    ]
-
-
 def test_batches_hold_the_rows_of_their_step(tmp_path: Path) -> None:
     run = build_run(tmp_path)
     size = CONFIG.pair_batch_size
@@ -281,19 +258,6 @@ def test_autoencoder_learns_its_sentences(tmp_path: Path) -> None:
     with torch.no_grad():
         decoded = run.model.decode_ids(run.model.codes(run.model.features(run.ids), theta)[0])
     assert (decoded == run.ids).float().mean() > 0.9
-
-
-def test_metrics_are_means_over_the_batches_that_had_a_loss(tmp_path: Path) -> None:
-    run = build_run(tmp_path)
-    run.progress.step = SECOND
-    run._add({"reconstruction": 1.0})
-    run._add({"reconstruction": 3.0, "flip_rate": 0.5})
-    run._log()
-    line = {"step": SECOND, "phase": "perturbed", "reconstruction": 2.0, "flip_rate": 0.5}
-    assert run.progress.metrics == [line]
-    run._add({"reconstruction": 7.0})
-    run._log()
-    assert run.progress.metrics[1]["reconstruction"] == 7.0
 
 
 def test_folder_has_state_and_metrics_while_the_run_goes_on(tmp_path: Path) -> None:

@@ -1,24 +1,23 @@
 """Train a TextAdversary: autoencoder first, then manifold and attack by Algorithm 2, in three stages of one loop."""
 
-import logging
-import math
-import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from textsem.latent.learner import Learner, train_batch
 from textsem.latent.problem import Phase
+from textsem.latent.stages import num_stage_steps, phase_of, set_stage_rates, stage_learner
 from textsem.latent.state import state_from_tensors, state_to_tensors
 from textsem.model import TextAdversary
 from textsem.processes import Processes
 from textsem.runs.batch_order import batch_rows
 from textsem.runs.checkpoint import load_training_state, save_training_state
+from textsem.runs.training_loop import Progress, train_to_the_end, write_metrics
 from textsem.text.half_products import tell_if_slow
 from textsem.text.vocabulary import PAD_ID, START_ID
 from textsem.training.adversary_config import AdversaryTrainingConfig
@@ -26,26 +25,12 @@ from textsem.training.adversary_data import digest, encode_fitting
 from textsem.training.attacker import Attacker
 from textsem.training.labelled_pairs import LabelledPairs
 from textsem.training.parallel import batch_share, check_batches, is_anywhere
-from textsem.training.target_report import write_metrics
 from textsem.training.text_problem import CandidateWords, TextBatch, TextProblem, all_words, sample_words
 
 __all__ = ["AdversaryRun", "train_adversary"]
 
 ALONE = Processes()
-_LOGGER = logging.getLogger(__name__)
 NEGATIVE_POWER = 0.5  # flattens word frequencies for the sampled softmax: rare words must be told apart too
-FINAL_RATE = 0.05  # share of the learning rate that the cosine ends on
-
-
-@dataclass
-class _Progress:
-    """Where a run stands."""
-
-    step: int = 0
-    seconds: float = 0.0
-    sums: dict[str, float] = field(default_factory=dict)  # of every loss since the last line of metrics
-    counts: dict[str, int] = field(default_factory=dict)  # batches that had it
-    metrics: list[dict[str, Any]] = field(default_factory=list)
 
 
 class AdversaryRun:
@@ -107,62 +92,26 @@ class AdversaryRun:
         self.optimizer = self.learner.make_optimizer(self._problem(self.exact).parameter_groups())
         self.base_rates = [group["lr"] for group in self.optimizer.param_groups]
         self.state = self.learner.initial_state(self.generator)
-        self.progress = _Progress()
+        self.progress = Progress()
 
     @property
     def num_steps(self) -> int:
         """Batches of all three stages."""
-        config = self.config
-        return config.reconstruction_steps + config.manifold_steps + config.adversarial_steps
+        return num_stage_steps(self.config)
 
     def phase(self, step: int) -> Phase:
         """Return the stage that a batch belongs to."""
-        if step < self.config.reconstruction_steps:
-            return "reconstruction"
-        return "perturbed" if step < self.config.reconstruction_steps + self.config.manifold_steps else "adversarial"
-
-    def train(self, *, checkpoint_every: int, max_minutes: float | None = None) -> bool:
-        """Go on to the end (True), or until time is up (False)."""
-        progress, started = self.progress, time.monotonic() - self.progress.seconds
-        with tqdm(
-            total=self.num_steps,
-            initial=progress.step,
-            desc="adversary",
-            unit="batch",
-            mininterval=5.0,
-            disable=not self.processes.is_main,
-        ) as bar:
-            while progress.step < self.num_steps:
-                losses = self.step(progress.step)
-                progress.step += 1
-                progress.seconds = time.monotonic() - started
-                self._add(losses)
-                bar.update()
-                bar.set_postfix(
-                    phase=self.phase(progress.step - 1), loss=f"{losses['reconstruction']:.3f}", refresh=False
-                )
-                is_due = progress.step % checkpoint_every == 0 or progress.step == self.num_steps
-                if is_due:
-                    self._log()
-                is_late = max_minutes is not None and is_anywhere(progress.seconds > 60 * max_minutes, self.processes)
-                if is_due or is_late:
-                    self.save()
-                if is_late:
-                    return False
-        return True
+        return phase_of(self.config, step)
 
     def step(self, step: int) -> dict[str, float]:
         """Train on one batch; T inner updates in the later stages, one in the first."""
         phase = self.phase(step)
-        self._set_rates(step, phase)
+        set_stage_rates(self.optimizer, self.base_rates, self.config, step)
         batch = self._batch(step, phase)
         problem = self._problem(self._words(batch.ids), phase)
-        learner = self.learner
-        if phase == "reconstruction":
-            learner = replace(learner, config=replace(learner.config, num_inner_updates=1))
         if phase == "adversarial" and self.attacker is not None:
             self.attacker.before_batch(self.pairs)
-        own = batch.own(self.share)
+        learner, own = stage_learner(self.learner, phase), batch.own(self.share)
         self.state, losses = train_batch(
             learner, problem, self.optimizer, self.state, own, phase=phase, generator=self.generator
         )
@@ -170,18 +119,6 @@ class AdversaryRun:
         if phase == "adversarial" and self.attacker is not None:
             values |= self.attacker.after_batch(self.model, batch, problem, self.generator)
         return values
-
-    def _set_rates(self, step: int, phase: Phase) -> None:
-        """In the first stage: warm-up and half a cosine, for encoder and decoder from ``learning_rate`` on."""
-        config = self.config
-        factor = 1.0
-        if phase == "reconstruction":
-            done = 0.5 * (1 + math.cos(math.pi * step / config.reconstruction_steps))
-            factor = min(1.0, (step + 1) / max(config.warmup_steps, 1)) * (FINAL_RATE + (1 - FINAL_RATE) * done)
-        for i, (group, rate) in enumerate(zip(self.optimizer.param_groups, self.base_rates, strict=True)):
-            is_recognition = i < 2  # eta and eta' come first, see Learner.make_optimizer
-            is_first_stage = phase == "reconstruction" and not is_recognition
-            group["lr"] = factor * (config.learning_rate if is_first_stage else rate)
 
     def _batch(self, step: int, phase: Phase) -> TextBatch:
         config = self.config
@@ -213,22 +150,6 @@ class AdversaryRun:
             share=self.share,
         )
 
-    def _add(self, losses: Mapping[str, float]) -> None:
-        sums, counts = self.progress.sums, self.progress.counts
-        for name, value in losses.items():
-            sums[name] = sums.get(name, 0.0) + value
-            counts[name] = counts.get(name, 0) + 1
-
-    def _log(self) -> None:
-        """Close a line of metrics: the mean of each loss over the batches that had it."""
-        progress = self.progress
-        line = {"step": progress.step, "phase": self.phase(progress.step - 1)}
-        means = {name: round(total / progress.counts[name], 5) for name, total in progress.sums.items()}
-        progress.metrics.append({**line, **means})
-        progress.sums, progress.counts = {}, {}
-        if self.processes.is_main:
-            _LOGGER.info("%s", progress.metrics[-1])
-
     def save(self) -> None:
         """Write the state that ``resume`` reads, and ``metrics.jsonl``: the main process does, but all have to come."""
         extra: dict[str, Any] = {"settings": self.settings, "progress": asdict(self.progress)}
@@ -256,7 +177,7 @@ class AdversaryRun:
             self.attacker.state(modules, optimizers, generators)
         self.processes.wait()  # for the main one to have written, had it something to write
         extra = load_training_state(self.folder, modules, optimizers, generators, settings=self.settings)
-        self.progress = _Progress(**extra["progress"])
+        self.progress = Progress(**extra["progress"])
         self.state = state_from_tensors({name: value.to(self.device) for name, value in extra["learner"].items()})
         if self.attacker is not None:
             self.attacker.restore(extra["attacker"])
@@ -289,14 +210,15 @@ def train_adversary(
         ValueError: If ``checkpoint_every`` is not positive, or there is no state of these settings to resume.
         FloatingPointError: If a loss is not finite.
     """
-    if checkpoint_every < 1:
-        raise ValueError(f"expected checkpoint_every of at least 1, got {checkpoint_every}")
     with torch.random.fork_rng(devices=[run.device] if run.device.type == "cuda" else []):
         torch.manual_seed(run.config.seed)
-        if is_resumed:
-            run.resume()
-        is_finished = run.train(checkpoint_every=checkpoint_every, max_minutes=max_minutes)
-    if not is_finished and run.processes.is_main:
-        _LOGGER.warning("time is up after %d of %d batches", run.progress.step, run.num_steps)
+        train_to_the_end(
+            run,
+            is_resumed=is_resumed,
+            checkpoint_every=checkpoint_every,
+            max_minutes=max_minutes,
+            is_main=run.processes.is_main,
+            agree=partial(is_anywhere, processes=run.processes),
+        )
     run.fill_bank()
     return run.model.eval()

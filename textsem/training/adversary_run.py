@@ -15,6 +15,7 @@ from textsem.latent.configuration import LearnerConfig
 from textsem.model import TextAdversary
 from textsem.processes import Processes
 from textsem.protocols import Access
+from textsem.runs.training_loop import write_metrics
 from textsem.targets.attention import AttentionConfig
 from textsem.targets.loading import build_word_level_target, load_target
 from textsem.targets.metering import MeteredTarget
@@ -25,7 +26,6 @@ from textsem.training.adversary_config import AdversaryTrainingConfig, preset
 from textsem.training.adversary_parts import Parts, build_adversary
 from textsem.training.adversary_report import file_name, write_adversary_card, write_adversary_curve
 from textsem.training.attacker import Attacker
-from textsem.training.target_report import write_metrics
 
 __all__ = ["AdversaryJob", "run_adversary_job"]
 

@@ -17,6 +17,7 @@ from textsem.arae import ARAE, ARAEConfig
 from textsem.processes import Processes
 from textsem.runs.batch_order import batch_rows
 from textsem.runs.checkpoint import load_training_state, save_training_state
+from textsem.runs.training_loop import write_metrics
 from textsem.text.embeddings import cooccurrence_embeddings, random_embeddings
 from textsem.text.half_products import tell_if_slow
 from textsem.text.tokenization import tokenize
@@ -26,7 +27,6 @@ from textsem.training.arae_config import ARAETrainingConfig
 from textsem.training.arae_steps import ARAESteps
 from textsem.training.arae_watch import Watch, make_watch
 from textsem.training.parallel import check_batches, is_anywhere
-from textsem.training.target_report import write_metrics
 
 __all__ = ["ARAERun", "build_arae", "is_better", "train_arae"]
 

@@ -13,12 +13,12 @@ from textsem.arae_networks import InverterConfig
 from textsem.data.nli import load_nli
 from textsem.data.sentences import comparable, load_sentences
 from textsem.processes import Processes
+from textsem.runs.training_loop import write_metrics
 from textsem.text.tokenization import tokenize
 from textsem.training.arae import ARAERun, build_arae, train_arae
 from textsem.training.arae_config import ARAETrainingConfig, arae_preset, with_encoder
 from textsem.training.arae_report import file_names, write_arae_card, write_arae_curve, write_samples
 from textsem.training.inverter import InverterTrainingConfig, train_inverter
-from textsem.training.target_report import write_metrics
 
 __all__ = ["ARAEJob", "run_arae_job"]
 

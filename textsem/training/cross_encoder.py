@@ -17,13 +17,14 @@ from tqdm import tqdm
 
 from textsem.processes import Processes
 from textsem.runs.checkpoint import load_training_state, save_training_state
+from textsem.runs.training_loop import write_metrics
 from textsem.targets.hugging_face import HuggingFaceTarget
 from textsem.text.half_products import tell_if_slow
 from textsem.text.labels import LABEL_NAMES
 from textsem.text.pretrained import load_pretrained
 from textsem.training.labelled_pairs import LabelledPairs, accuracy, epoch_batches
 from textsem.training.parallel import add_up_gradients, own_random_numbers
-from textsem.training.target_report import RunDescription, write_card, write_metrics
+from textsem.training.target_report import RunDescription, write_card
 
 __all__ = ["CrossEncoderConfig", "train_cross_encoder"]
 

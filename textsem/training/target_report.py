@@ -1,6 +1,5 @@
 """What a target's training leaves for its reader: metrics, a curve, a model card."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +8,7 @@ from typing import Any
 from textsem.runs.card import card_end
 from textsem.runs.checkpoint import write_text
 
-__all__ = ["RunDescription", "new_row_figures", "write_card", "write_curve", "write_metrics"]
+__all__ = ["RunDescription", "new_row_figures", "write_card", "write_curve"]
 
 
 @dataclass(frozen=True)
@@ -29,11 +28,6 @@ class RunDescription:
     test_data: str = "none"
     command: str = "not stated"
     machine: str = "not stated"
-
-
-def write_metrics(folder: Path, metrics: Sequence[Mapping[str, Any]]) -> None:
-    """Write ``metrics.jsonl``: one line an epoch."""
-    write_text(folder / "metrics.jsonl", "".join(json.dumps(dict(line)) + "\n" for line in metrics))
 
 
 def write_curve(folder: Path, metrics: Sequence[Mapping[str, Any]]) -> None:

@@ -12,13 +12,13 @@ from tqdm import tqdm
 
 from textsem.processes import Processes
 from textsem.runs.checkpoint import load_training_state, save_training_state
+from textsem.runs.training_loop import write_metrics
 from textsem.targets.word_level import WordLevelTarget
 from textsem.training.encoded_pairs import EncodedPairs, encode_pairs
 from textsem.training.labelled_pairs import LabelledPairs, accuracy, epoch_batches
 from textsem.training.new_pairs import NewPairs, RowRenewer, read_new_pairs, remove_new_pairs, write_new_pairs
 from textsem.training.parallel import is_anywhere
 from textsem.training.target_config import TargetTrainingConfig
-from textsem.training.target_report import write_metrics
 from textsem.training.target_steps import Position, TargetSteps
 
 __all__ = ["TargetProgress", "TargetRun"]

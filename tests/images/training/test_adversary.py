@@ -64,7 +64,7 @@ def test_a_resumed_run_ends_with_the_same_weights(tmp_path: Path) -> None:
         folder = tmp_path / f"cut_{step}"
         first = make_run(folder)
         while first.progress.step < step:
-            first._add(first.step(first.progress.step))
+            first.progress.add(first.step(first.progress.step))
             first.progress.step += 1
         first.save()
         second = make_run(folder)
