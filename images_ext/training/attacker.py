@@ -13,6 +13,7 @@ from images_ext.targets.metering import MeteredImageTarget
 from images_ext.training.adversary_config import AdversaryTrainingConfig
 from images_ext.training.image_problem import AdversarialTerm, DecodedImages, ImageBatch
 from images_ext.training.surrogate import EvolutionTerm, GradientTerm, Surrogate
+from textsem.latent.black_box import Evolution, flips
 from textsem.latent.posterior import add_code_noise, sample_mixture
 
 __all__ = ["Attacker", "lead"]
@@ -75,14 +76,8 @@ class Attacker:
             return GradientTerm(self.surrogate, loss=loss)
         if config.adversarial_gradient == "target":
             return GradientTerm(self.target, loss=loss)
-        return EvolutionTerm(
-            model,
-            self.target,
-            loss=loss,
-            num_pairs=config.evolution_pairs,
-            sigma=config.evolution_sigma,
-            generator=self.generator,
-        )
+        evolution = Evolution(loss, config.evolution_pairs, config.evolution_sigma, self.generator)
+        return EvolutionTerm(model, self.target, evolution)
 
     def term(self, outputs: DecodedImages, batch: ImageBatch) -> Tensor:
         """Return the second term of Eq. 6, [batch]; what it asks of the target counts as training."""
@@ -128,11 +123,8 @@ class Attacker:
         if self.config.adversarial_gradient == "surrogate" and self.config.exploration_noise:
             asked.append(self._explored(model, batch))
         images, answers = self._ask(torch.cat(asked))
-        predicted = answers.argmax(dim=-1)
-        was_right = predicted[:B] == labels
-        is_flipped = was_right & (predicted[B : 2 * B] != labels)
+        is_flipped, num_right = flips(answers[: 2 * B], labels)
         distance = self.config.distance((to_pixels(images[B : 2 * B]) - batch.pixels).flatten(1))
-        num_right = max(int(was_right.sum()), 1)
         values = {
             "flip_rate": is_flipped.sum().item() / num_right,
             "flip_rate_inside": (is_flipped & (distance < epsilon)).sum().item() / num_right,

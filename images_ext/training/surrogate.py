@@ -10,12 +10,11 @@ from images_ext.model import ImageAdversary
 from images_ext.networks.extractor import Extractor, ExtractorConfig
 from images_ext.protocols import GradientImageTarget, ImageTarget
 from images_ext.training.image_problem import DecodedImages, ImageBatch
+from textsem.latent.black_box import Evolution, distillation_step
 from textsem.latent.initialisation import draw_layers, materialise
-from textsem.latent.objective import FOOLING_LOSSES, FoolingLoss, distillation_loss, evolution_gradient, inject_gradient
+from textsem.latent.objective import FOOLING_LOSSES, FoolingLoss
 
 __all__ = ["AnswerBuffer", "EvolutionTerm", "GradientTerm", "Surrogate"]
-
-_SMALLEST_ANSWER = 1e-6  # answers are probabilities: below it their logs say nothing in float32
 
 
 class AnswerBuffer:
@@ -98,13 +97,7 @@ class Surrogate:
 
     def fit(self, pixels: Tensor, answers: Tensor) -> float:
         """Take one step towards ``answers`` [batch, classes] and return the loss before it."""
-        self.network.requires_grad_(True)
-        loss = distillation_loss(self.network(pixels), answers)
-        self.optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        self.optimizer.step()
-        self.network.requires_grad_(False)
-        return loss.item()
+        return distillation_step(self.network, self.optimizer, (pixels,), answers)
 
 
 class GradientTerm:
@@ -129,37 +122,17 @@ class EvolutionTerm:
     Args:
         model: Decodes the codes.
         target: Answers; any access.
-        loss: Key of ``FOOLING_LOSSES``.
-        num_pairs: Antithetic pairs an example: twice as many rows are sent.
-        sigma: Step in units of the code.
-        generator: Draws the steps.
+        evolution: How the gradient is estimated.
     """
 
-    def __init__(
-        self,
-        model: ImageAdversary,
-        target: ImageTarget,
-        *,
-        loss: FoolingLoss,
-        num_pairs: int,
-        sigma: float,
-        generator: torch.Generator,
-    ) -> None:
-        self.model, self.target, self.loss = model, target, FOOLING_LOSSES[loss]
-        self.num_pairs, self.sigma, self.generator = num_pairs, sigma, generator
+    def __init__(self, model: ImageAdversary, target: ImageTarget, evolution: Evolution) -> None:
+        self.model, self.target, self.evolution = model, target, evolution
 
     def __call__(self, outputs: DecodedImages, batch: ImageBatch) -> Tensor:
         """Return a loss of each image [batch] whose gradient in the codes is the estimate."""
 
-        def asked(codes: Tensor) -> Tensor:
-            images = to_pixels(to_bytes(self.model.decode(codes).flatten(0, 1)))
-            answers = self.target.predict(images).clamp_min(_SMALLEST_ANSWER).log()
-            return self.loss(answers, batch.labels.repeat(len(codes))).reshape(codes.shape[:2])
+        @torch.no_grad()
+        def answer(codes: Tensor) -> Tensor:
+            return self.target.predict(to_pixels(to_bytes(self.model.decode(codes).flatten(0, 1))))
 
-        codes = outputs.codes
-        with torch.no_grad():
-            value = asked(codes[None])[0]
-        gradient = evolution_gradient(
-            asked, codes.detach(), num_pairs=self.num_pairs, sigma=self.sigma, generator=self.generator
-        )
-        return inject_gradient(codes, gradient, value=value)
+        return self.evolution(answer, outputs.codes, batch.labels)

@@ -6,6 +6,7 @@ from torch import Tensor
 
 from tests.builders import MAX_LENGTH, build_tiny_adversary
 from tests.training.toys import word_level
+from textsem.latent.black_box import Evolution
 from textsem.latent.objective import FOOLING_LOSSES
 from textsem.model import TextAdversary
 from textsem.targets.metering import MeteredTarget
@@ -158,14 +159,7 @@ class Linear(TextProblem):
 
 
 def evolution(model: TextAdversary, target: object, *, num_pairs: int = 4, loss: str = "margin") -> EvolutionTerm:
-    return EvolutionTerm(
-        model,
-        target,  # type: ignore[arg-type]
-        loss=loss,  # type: ignore[arg-type]
-        num_pairs=num_pairs,
-        sigma=0.1,
-        generator=generator(),
-    )
+    return EvolutionTerm(model, target, Evolution(loss, num_pairs, 0.1, generator()))  # type: ignore[arg-type]
 
 
 def test_evolution_finds_the_gradient_of_a_loss_that_is_linear_in_the_code(

@@ -5,6 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from textsem.latent.black_box import Evolution, flips
 from textsem.latent.posterior import sample_mixture
 from textsem.model import TextAdversary
 from textsem.processes import Processes
@@ -78,14 +79,8 @@ class Attacker:
             return GradientTerm(network, model.vocabulary.words, loss=loss)
         if config.adversarial_gradient == "target":
             return GradientTerm(self.target, model.vocabulary.words, loss=loss)
-        return EvolutionTerm(
-            model,
-            self.target,
-            loss=loss,
-            num_pairs=config.evolution_pairs,
-            sigma=config.evolution_sigma,
-            generator=self.generator,
-        )
+        evolution = Evolution(loss, config.evolution_pairs, config.evolution_sigma, self.generator)
+        return EvolutionTerm(model, self.target, evolution)
 
     def before_batch(self, pairs: LabelledPairs) -> None:
         """Warm the surrogate up on gold labels, once; no query is spent on that."""
@@ -115,12 +110,10 @@ class Attacker:
         with self.target.counting("training"):
             asked = self.target.predict([*own.premises, *own.premises], [*own_clean, *own_adv])
         answers = torch.cat([share.all_rows(part, B) for part in torch.split(asked, len(own.ids))])
-        predicted = answers.argmax(dim=-1)
         labels = gold_labels(batch).cpu()
-        was_right = predicted[: len(clean)] == labels
-        is_flipped = was_right & (predicted[len(clean) :] != labels)
+        is_flipped, num_right = flips(answers, labels)
         values = {
-            "flip_rate": is_flipped.sum().item() / max(int(was_right.sum()), 1),
+            "flip_rate": is_flipped.sum().item() / num_right,
             "changed": sum(a != b for a, b in zip(clean, hypotheses, strict=True)) / len(clean),
         }
         if self.keeper is not None:
@@ -128,7 +121,7 @@ class Attacker:
             is_gained = torch.cat([torch.ones_like(kept), kept])
             gold = nn.functional.one_hot(torch.cat([labels, labels]), answers.shape[1]).to(answers)
             answers = torch.where(is_gained[:, None], answers, gold)
-            values["flip_rate_kept"] = (is_flipped & kept).sum().item() / max(int(was_right.sum()), 1)
+            values["flip_rate_kept"] = (is_flipped & kept).sum().item() / num_right
         if self.config.adversarial_gradient == "surrogate":
             self.surrogate.buffer.add([*batch.premises, *batch.premises], [*clean, *hypotheses], answers)
             steps = [self.surrogate.step() for _ in range(self.config.surrogate_steps)]

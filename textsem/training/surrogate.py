@@ -7,7 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from textsem.latent.objective import FOOLING_LOSSES, FoolingLoss, distillation_loss, evolution_gradient, inject_gradient
+from textsem.latent.black_box import Evolution, distillation_step
+from textsem.latent.objective import FOOLING_LOSSES, FoolingLoss
 from textsem.model import TextAdversary
 from textsem.processes import Processes
 from textsem.protocols import GradientTarget, Target
@@ -94,46 +95,20 @@ class EvolutionTerm:
     Args:
         model: Decodes the codes.
         target: Answers; any access.
-        loss: Key of ``FOOLING_LOSSES``.
-        num_pairs: Antithetic pairs an example: twice as many rows are sent.
-        sigma: Step in units of the code.
-        generator: Draws the steps.
+        evolution: How the gradient is estimated.
     """
 
-    def __init__(
-        self,
-        model: TextAdversary,
-        target: Target,
-        *,
-        loss: FoolingLoss,
-        num_pairs: int,
-        sigma: float,
-        generator: torch.Generator,
-    ) -> None:
-        self.model, self.target, self.loss = model, target, FOOLING_LOSSES[loss]
-        self.num_pairs, self.sigma, self.generator = num_pairs, sigma, generator
+    def __init__(self, model: TextAdversary, target: Target, evolution: Evolution) -> None:
+        self.model, self.target, self.evolution = model, target, evolution
 
     def __call__(self, outputs: DecodedText, batch: TextBatch, problem: TextProblem) -> Tensor:
         """Return a loss of each row [batch] whose gradient in the codes is the estimate."""
-        labels = gold_labels(batch)
 
-        def asked(codes: Tensor) -> Tensor:
+        def answer(codes: Tensor) -> Tensor:
             hypotheses = decoded_texts(self.model, problem.hard_words(problem.decode(codes)).flatten(0, 1))
-            answers = self.target.predict(list(batch.premises) * len(codes), hypotheses).to(codes)
-            losses = self.loss(answers.clamp_min(1e-6).log(), labels.repeat(len(codes)))
-            return losses.reshape(codes.shape[:2])
+            return self.target.predict(list(batch.premises) * len(codes), hypotheses)
 
-        codes = outputs.codes
-        value = asked(codes.detach()[None])[0]
-        gradient = evolution_gradient(
-            asked,
-            codes.detach(),
-            num_pairs=self.num_pairs,
-            sigma=self.sigma,
-            generator=self.generator,
-            share=problem.share,
-        )
-        return inject_gradient(codes, gradient, value=value)
+        return self.evolution(answer, outputs.codes, gold_labels(batch), share=problem.share)
 
 
 class Surrogate:
@@ -174,19 +149,17 @@ class Surrogate:
 
     def fit(self, premises: Sequence[str], hypotheses: Sequence[str], answers: Tensor) -> float:
         """Take one step towards ``answers`` [batch, classes] and return the loss before it."""
-        self.network.train()
-        self.network.requires_grad_(True)
         encoded = [self.network.encode(sentences) for sentences in (premises, hypotheses)]
         device = self.network.device
         premise_ids, hypothesis_ids = (pad_ids(rows, max(map(len, rows))).to(device) for rows in encoded)
-        loss = distillation_loss(self.network(premise_ids, hypothesis_ids), answers.to(device)) / self.processes.count
-        self.optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        value = add_up_gradients(self.network.parameters(), loss, self.processes)
-        self.optimizer.step()
-        self.network.eval()
-        self.network.requires_grad_(False)
-        return value
+        return distillation_step(
+            self.network,
+            self.optimizer,
+            (premise_ids, hypothesis_ids),
+            answers.to(device),
+            num_processes=self.processes.count,
+            merge=lambda loss: add_up_gradients(self.network.parameters(), loss, self.processes),
+        )
 
 
 def gold_labels(batch: TextBatch) -> Tensor:

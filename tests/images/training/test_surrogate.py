@@ -9,6 +9,7 @@ from images_ext.attacks.candidates import to_bytes, to_pixels
 from images_ext.training.image_problem import DecodedImages, ImageBatch
 from images_ext.training.surrogate import AnswerBuffer, EvolutionTerm, GradientTerm, Surrogate
 from tests.images.test_model import some_pixels, tiny_model
+from textsem.latent.black_box import Evolution
 
 SHAPE = (1, 8, 8)
 
@@ -74,7 +75,7 @@ def test_the_gradient_of_the_surrogate_reaches_the_pixels_and_not_its_weights() 
 def test_evolution_finds_the_way_that_the_target_is_never_asked_to_differentiate() -> None:
     model, target = tiny_model(), Brightness()
     generator = torch.Generator().manual_seed(0)
-    term = EvolutionTerm(model, target, loss="margin", num_pairs=400, sigma=0.5, generator=generator)
+    term = EvolutionTerm(model, target, Evolution("margin", 400, 0.5, generator))
     codes = torch.randn(1, 6, generator=torch.Generator().manual_seed(4)).requires_grad_()
     batch = ImageBatch(torch.zeros(1, *SHAPE), torch.tensor([1]))
 
