@@ -19,7 +19,7 @@ from textsem.latent.problem import Phase
 from textsem.latent.stages import num_stage_steps, phase_of, set_stage_rates, stage_learner
 from textsem.latent.state import state_from_tensors, state_to_tensors
 from textsem.runs.batch_order import batch_rows
-from textsem.runs.checkpoint import load_training_state, save_training_state
+from textsem.runs.checkpoint import TrainingParts
 from textsem.runs.training_loop import Progress, train_to_the_end, write_metrics
 
 __all__ = ["ImageAdversaryRun", "train_image_adversary"]
@@ -106,22 +106,17 @@ class ImageAdversaryRun:
             values |= self.attacker.after_batch(self.model, batch, self.generator)
         return values
 
-    def _stateful(
-        self,
-    ) -> tuple[dict[str, torch.nn.Module], dict[str, torch.optim.Optimizer], dict[str, torch.Generator], Any]:
-        """Return modules, optimisers and generators by name, and what the attacker's state is beside them."""
-        modules: dict[str, torch.nn.Module] = {"model": self.model}
-        optimizers: dict[str, torch.optim.Optimizer] = {"adam": self.optimizer}
-        generators = {"run": self.generator}
-        attack = None if self.attacker is None else self.attacker.state(modules, optimizers, generators)
-        return modules, optimizers, generators, attack
+    def _parts(self) -> tuple[TrainingParts, Any]:
+        """Return what has a state of its own, and what the attacker's state is beside that."""
+        parts = TrainingParts({"model": self.model}, {"adam": self.optimizer}, {"run": self.generator})
+        return parts, None if self.attacker is None else self.attacker.state(parts)
 
     def save(self) -> None:
         """Write the state that ``resume`` reads, and ``metrics.jsonl``."""
-        modules, optimizers, generators, attack = self._stateful()
+        parts, attack = self._parts()
         extra: dict[str, Any] = {"settings": self.settings, "progress": asdict(self.progress), "attacker": attack}
         extra["learner"] = state_to_tensors(self.state)
-        save_training_state(self.folder, modules, optimizers, generators, extra)
+        parts.save(self.folder, extra)
         write_metrics(self.folder, self.progress.metrics)
 
     def resume(self) -> None:
@@ -130,8 +125,7 @@ class ImageAdversaryRun:
         Raises:
             ValueError: If there is none, or it belongs to other settings or data; the difference is named.
         """
-        modules, optimizers, generators, _ = self._stateful()
-        extra = load_training_state(self.folder, modules, optimizers, generators, settings=self.settings)
+        extra = self._parts()[0].load(self.folder, settings=self.settings)
         self.progress = Progress(**extra["progress"])
         self.state = state_from_tensors(extra["learner"])
         if self.attacker is not None:

@@ -15,6 +15,7 @@ from images_ext.training.image_problem import AdversarialTerm, DecodedImages, Im
 from images_ext.training.surrogate import EvolutionTerm, GradientTerm, Surrogate
 from textsem.latent.black_box import Evolution, flips
 from textsem.latent.posterior import add_code_noise, sample_mixture
+from textsem.runs.checkpoint import TrainingParts
 
 __all__ = ["Attacker", "lead"]
 
@@ -165,16 +166,11 @@ class Attacker:
         codes = sample_mixture(model.codes(model.features(batch.pixels), theta), generator=self.generator)[0]
         return model.decode(add_code_noise(codes, share=self.config.exploration_noise, generator=self.generator))
 
-    def state(
-        self,
-        modules: dict[str, nn.Module],
-        optimizers: dict[str, torch.optim.Optimizer],
-        generators: dict[str, torch.Generator],
-    ) -> dict[str, Any]:
-        """Add what has a state to the three dicts, and return the rest as plain types and tensors."""
-        modules["surrogate"] = self.surrogate.network
-        optimizers["surrogate"] = self.surrogate.optimizer
-        generators["attacker"] = self.generator
+    def state(self, parts: TrainingParts) -> dict[str, Any]:
+        """Add what has a state to ``parts``, and return the rest as plain types and tensors."""
+        parts.modules["surrogate"] = self.surrogate.network
+        parts.optimisers["surrogate"] = self.surrogate.optimizer
+        parts.generators["attacker"] = self.generator
         return {"buffer": self.surrogate.buffer.state(), "is_warm": self.is_warm, "counts": self.counts()}
 
     def counts(self) -> dict[str, dict[str, int]]:

@@ -7,6 +7,7 @@ from torch import nn
 
 from textsem.runs.checkpoint import (
     TRAINING_STATE_FILE,
+    TrainingParts,
     has_training_state,
     load_training_state,
     save_training_state,
@@ -44,6 +45,28 @@ def test_resumed_steps_equal_uninterrupted_ones(tmp_path: Path) -> None:
     assert extra == {"step": 3, "log": [0.5]}
     for name, value in first[0].state_dict().items():
         assert torch.equal(value, second[0].state_dict()[name]), name
+
+
+def test_parts_that_take_turns_in_naming_themselves_are_saved_and_put_back_together(tmp_path: Path) -> None:
+    def named(seed: int) -> TrainingParts:
+        module, optimiser, generator = build(seed)
+        parts = TrainingParts({"net": module}, {"adam": optimiser}, {"data": generator})
+        parts.modules["other"] = nn.Linear(2, 1)
+        step(module, optimiser, generator)
+        return parts
+
+    first, second = named(0), named(1)
+    first.save(tmp_path, {"settings": {"seed": 0}})
+    with pytest.raises(ValueError, match="seed of 0, got 1"):
+        second.load(tmp_path, settings={"seed": 1})
+    assert second.load(tmp_path, settings={"seed": 0}) == {"settings": {"seed": 0}}
+    for name, module in first.modules.items():
+        for key, value in module.state_dict().items():
+            assert torch.equal(second.modules[name].state_dict()[key], value)
+    for step_of_adam in ("exp_avg", "exp_avg_sq"):
+        ours, theirs = (parts.optimisers["adam"].state_dict()["state"][0][step_of_adam] for parts in (first, second))
+        assert torch.equal(ours, theirs)
+    assert torch.equal(first.generators["data"].get_state(), second.generators["data"].get_state())
 
 
 def test_state_is_replaced_whole_and_leaves_nothing_behind(tmp_path: Path) -> None:

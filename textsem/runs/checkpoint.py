@@ -5,6 +5,7 @@ One file, replaced in one step: whoever reads it sees the old state or the new o
 
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,14 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
-__all__ = ["TRAINING_STATE_FILE", "has_training_state", "load_training_state", "save_training_state", "write_text"]
+__all__ = [
+    "TRAINING_STATE_FILE",
+    "TrainingParts",
+    "has_training_state",
+    "load_training_state",
+    "save_training_state",
+    "write_text",
+]
 
 TRAINING_STATE_FILE = "training_state.pt"
 
@@ -104,6 +112,29 @@ def load_training_state(
         torch.cuda.set_rng_state_all(state["cuda_random_states"])
     extra: dict[str, Any] = state["extra"]
     return extra
+
+
+@dataclass(frozen=True)
+class TrainingParts:
+    """What of a run has a state of its own, by name, so that all who take part can name theirs.
+
+    Args:
+        modules: Networks.
+        optimisers: Theirs.
+        generators: Random generators.
+    """
+
+    modules: dict[str, nn.Module]
+    optimisers: dict[str, Optimizer]
+    generators: dict[str, torch.Generator]
+
+    def save(self, folder: Path, extra: Mapping[str, Any]) -> None:
+        """Write them and ``extra``; see ``save_training_state``."""
+        save_training_state(folder, self.modules, self.optimisers, self.generators, extra)
+
+    def load(self, folder: Path, *, settings: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """Put a saved state back into them and return its ``extra``; see ``load_training_state``."""
+        return load_training_state(folder, self.modules, self.optimisers, self.generators, settings=settings)
 
 
 def _differences(saved: Mapping[str, Any], given: Mapping[str, Any], prefix: str = "") -> list[str]:

@@ -16,7 +16,7 @@ from textsem.latent.state import state_from_tensors, state_to_tensors
 from textsem.model import TextAdversary
 from textsem.processes import Processes
 from textsem.runs.batch_order import batch_rows
-from textsem.runs.checkpoint import load_training_state, save_training_state
+from textsem.runs.checkpoint import TrainingParts
 from textsem.runs.training_loop import Progress, train_to_the_end, write_metrics
 from textsem.text.half_products import tell_if_slow
 from textsem.text.vocabulary import PAD_ID, START_ID
@@ -150,18 +150,21 @@ class AdversaryRun:
             share=self.share,
         )
 
+    def _parts(self) -> tuple[TrainingParts, Any]:
+        """Return what has a state of its own, and what the attacker's state is beside that; all processes ask."""
+        parts = TrainingParts({"model": self.model}, {"adam": self.optimizer}, {"run": self.generator})
+        return parts, None if self.attacker is None else self.attacker.state(parts)
+
     def save(self) -> None:
         """Write the state that ``resume`` reads, and ``metrics.jsonl``: the main process does, but all have to come."""
         extra: dict[str, Any] = {"settings": self.settings, "progress": asdict(self.progress)}
         extra["learner"] = state_to_tensors(self.state)
-        modules: dict[str, torch.nn.Module] = {"model": self.model}
-        optimizers: dict[str, torch.optim.Optimizer] = {"adam": self.optimizer}
-        generators = {"run": self.generator}
+        parts, attack = self._parts()
         if self.attacker is not None:
-            extra["attacker"] = self.attacker.state(modules, optimizers, generators)
+            extra["attacker"] = attack
         if not self.processes.is_main:
             return
-        save_training_state(self.folder, modules, optimizers, generators, extra)
+        parts.save(self.folder, extra)
         write_metrics(self.folder, self.progress.metrics)
 
     def resume(self) -> None:
@@ -170,13 +173,9 @@ class AdversaryRun:
         Raises:
             ValueError: If there is none, or it belongs to other settings or data; the difference is named.
         """
-        modules: dict[str, torch.nn.Module] = {"model": self.model}
-        optimizers: dict[str, torch.optim.Optimizer] = {"adam": self.optimizer}
-        generators = {"run": self.generator}
-        if self.attacker is not None:
-            self.attacker.state(modules, optimizers, generators)
+        parts, _ = self._parts()
         self.processes.wait()  # for the main one to have written, had it something to write
-        extra = load_training_state(self.folder, modules, optimizers, generators, settings=self.settings)
+        extra = parts.load(self.folder, settings=self.settings)
         self.progress = Progress(**extra["progress"])
         self.state = state_from_tensors({name: value.to(self.device) for name, value in extra["learner"].items()})
         if self.attacker is not None:

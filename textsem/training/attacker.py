@@ -10,6 +10,7 @@ from textsem.latent.posterior import sample_mixture
 from textsem.model import TextAdversary
 from textsem.processes import Processes
 from textsem.protocols import Target
+from textsem.runs.checkpoint import TrainingParts
 from textsem.targets.metering import MeteredTarget
 from textsem.targets.word_level import WordLevelTarget
 from textsem.training.adversary_config import AdversaryTrainingConfig
@@ -140,16 +141,11 @@ class Attacker:
         z_adv = sample_mixture(codes, generator=generator)[0]
         return problem.hard_words(problem.decode(problem.share.own_rows(z_adv)))
 
-    def state(
-        self,
-        modules: dict[str, nn.Module],
-        optimizers: dict[str, torch.optim.Optimizer],
-        generators: dict[str, torch.Generator],
-    ) -> dict[str, Any]:
-        """Add what has a state to the three dicts, and return the rest as plain types; every process has to ask."""
-        modules["surrogate"] = self.surrogate.network
-        optimizers["surrogate"] = self.surrogate.optimizer
-        generators["attacker"] = self.generator
+    def state(self, parts: TrainingParts) -> dict[str, Any]:
+        """Add what has a state to ``parts``, and return the rest as plain types; every process has to ask."""
+        parts.modules["surrogate"] = self.surrogate.network
+        parts.optimisers["surrogate"] = self.surrogate.optimizer
+        parts.generators["attacker"] = self.generator
         return {"buffer": self.surrogate.buffer.state(), "is_warm": self.is_warm, "counts": self.counts()}
 
     def counts(self) -> dict[str, dict[str, int]]:
