@@ -10,14 +10,13 @@ from torch import Tensor
 from images_ext.attacks.code_moves import MoveConfig
 from images_ext.model import ImageAdversary
 from textsem.latent.gram_schmidt import orthonormal_rows
-from textsem.latent.manifold import latent_noise_level
-from textsem.latent.moves import local_neighbours, unit
+from textsem.latent.manifold import latent_noise_levels
+from textsem.latent.moves import local_neighbours, move_as_far, unit
 from textsem.runs.two_samples import marginal_overlap, mean_discrepancy
 
 __all__ = ["CodeMove", "CodedImages", "code_images", "code_moves", "measure_move", "noise_levels"]
 
-# The spectral norm is taken over a batch and grows with it; 64 is the batch of Table 10.
-BATCH_SIZE = 64
+BATCH_SIZE = 64  # images that are encoded together
 MIN_LENGTH = 1e-6  # of a move, in units of the code's length: below it there is no direction to speak of
 
 
@@ -87,11 +86,7 @@ def noise_levels(clean: Tensor, adversarial: Tensor) -> dict[str, float]:
         clean: Z, [particles, images, latent], at least one image.
         adversarial: Z', same shape.
     """
-    B = clean.shape[1]
-    # A last batch that is not full would weigh as much as a full one; alone it is all there is.
-    size = min(BATCH_SIZE, B)
-    batches = [slice(start, start + size) for start in range(0, B - size + 1, size)]
-    levels = [latent_noise_level(clean[:, batch], adversarial[:, batch]) for batch in batches]
+    levels = latent_noise_levels(clean, adversarial)
     absolute = [level.absolute for level in levels]
     return {
         "absolute": mean(absolute),
@@ -114,7 +109,7 @@ def code_moves(coded: CodedImages, *, is_spherical: bool) -> dict[str, CodeMove]
     z, z_adv = coded.drawn(coded.clean), coded.drawn(coded.adversarial)
     moves = {
         "adversarial": CodeMove(z, z_adv),
-        "isotropic": CodeMove(z, _as_far(z, z_adv, coded.noise, is_spherical=is_spherical)),
+        "isotropic": CodeMove(z, move_as_far(z, z_adv, coded.noise, is_spherical=is_spherical)),
     }
     if len(coded.clean) > 1:
         moves["clean"] = CodeMove(z, coded.drawn(coded.clean, shift=1))
@@ -161,15 +156,3 @@ def measure_move(move: CodeMove, neighbours: Tensor, *, num_permutations: int, s
         "discrepancy": asdict(mean_discrepancy(z, z_adv, num_permutations=num_permutations, generator=generator)),
         "outside_span": outside,
     }
-
-
-def _as_far(z: Tensor, z_adv: Tensor, noise: Tensor, *, is_spherical: bool) -> Tensor:
-    """Move ``z`` along ``noise`` until it is as far away as ``z_adv``; on a sphere along its arc."""
-    if not is_spherical:
-        straight: Tensor = z + (z_adv - z).norm(dim=-1, keepdim=True) * unit(noise)
-        return straight
-    # On a sphere equal angles are equal distances.
-    cosine = (unit(z) * unit(z_adv)).sum(dim=-1, keepdim=True).clamp(-1, 1)
-    tangent = unit(noise - (noise * unit(z)).sum(dim=-1, keepdim=True) * unit(z))
-    moved: Tensor = cosine * z + (1 - cosine.square()).sqrt() * z.norm(dim=-1, keepdim=True) * tangent
-    return moved

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from textsem.latent.manifold import code_spread, latent_noise_level
+from textsem.latent.manifold import code_spread, latent_noise_level, latent_noise_levels
 
 DOUBLE = torch.float64
 
@@ -45,3 +45,11 @@ def test_spread_is_zero_for_one_opinion_and_about_one_for_unrelated_particles() 
     shared = normal(1, 200, 5)
     assert code_spread(shared.expand(4, 200, 5)) == pytest.approx(0, abs=1e-12)
     assert code_spread(normal(50, 200, 5)) == pytest.approx(1, abs=0.02)
+
+
+def test_levels_of_a_data_set_are_those_of_its_full_batches() -> None:
+    z = normal(2, 150, 4)
+    z_adv = z + normal(2, 150, 4, seed=1)
+    levels = latent_noise_levels(z, z_adv)
+    assert levels == [latent_noise_level(z[:, rows], z_adv[:, rows]) for rows in (slice(0, 64), slice(64, 128))]
+    assert latent_noise_levels(z[:, :10], z_adv[:, :10]) == [latent_noise_level(z[:, :10], z_adv[:, :10])]

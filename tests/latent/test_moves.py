@@ -7,7 +7,16 @@ import torch
 
 from tests.builders import LATENT, TINY_SENTENCES, build_tiny_adversary
 from textsem.attacks.manifold import ManifoldConfig, ManifoldSource
-from textsem.latent.moves import DIRECTIONS, ISOTROPIC_SHARE, CodeBatch, local_neighbours, move_codes, pair_noise, unit
+from textsem.latent.moves import (
+    DIRECTIONS,
+    ISOTROPIC_SHARE,
+    CodeBatch,
+    local_neighbours,
+    move_as_far,
+    move_codes,
+    pair_noise,
+    unit,
+)
 from textsem.model import TextAdversary
 from textsem.text.batches import encode_sentences
 from textsem.text.tokenization import tokenize
@@ -219,3 +228,17 @@ def test_particles_are_drawn_anew_for_each_direction_and_kept_along_its_scales()
     groups = codes.reshape(12, 5, LATENT)
     assert torch.equal(groups, groups[:, :1].expand_as(groups))
     assert len(torch.unique(groups[:, 0], dim=0)) == M
+
+
+@pytest.mark.parametrize("is_spherical", [True, False])
+def test_noise_leads_as_far_as_the_move_it_is_compared_with(is_spherical: bool) -> None:
+    z, z_adv, noise = (normal(50, D, seed=seed).double() for seed in range(3))
+    if is_spherical:
+        z, z_adv = 3 * unit(z), 3 * unit(z_adv)
+    moved = move_as_far(z, z_adv, noise, is_spherical=is_spherical)
+    torch.testing.assert_close((moved - z).norm(dim=1), (z_adv - z).norm(dim=1))
+    if is_spherical:
+        torch.testing.assert_close(moved.norm(dim=1), z.norm(dim=1))
+    else:
+        torch.testing.assert_close(unit(moved - z), unit(noise))
+    torch.testing.assert_close(moved, move_as_far(z, z_adv, 7 * noise, is_spherical=is_spherical))

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from textsem.attacks.manifold import ManifoldConfig
 from textsem.evaluation.codes import mean_noise_level
-from textsem.latent.moves import DIRECTIONS, CodeBatch, move_codes, unit
+from textsem.latent.moves import DIRECTIONS, CodeBatch, move_as_far, move_codes, unit
 from textsem.runs.two_samples import marginal_overlap, mean_discrepancy
 
 __all__ = ["CodeMove", "MoveFigures", "code_moves", "measure_move", "share_outside_span"]
@@ -79,7 +79,7 @@ def code_moves(batch: CodeBatch, *, is_spherical: bool) -> dict[str, CodeMove]:
     moves = {
         "adversarial": CodeMove(z, z_adv),
         "candidates": CodeMove(z, _candidates(batch)),
-        "isotropic": CodeMove(z, _as_far(z, z_adv, noise, is_spherical=is_spherical)),
+        "isotropic": CodeMove(z, move_as_far(z, z_adv, noise, is_spherical=is_spherical)),
     }
     M = len(batch.clean)
     if M > 1:
@@ -99,18 +99,6 @@ def _candidates(batch: CodeBatch, config: ManifoldConfig | None = None) -> Tenso
     row = torch.arange(len(z))
     chosen = torch.stack(directions)[row // config.num_scales % len(weights), row]
     return move_codes(z, chosen, scales[row % config.num_scales])
-
-
-def _as_far(z: Tensor, z_adv: Tensor, noise: Tensor, *, is_spherical: bool) -> Tensor:
-    """Move ``z`` along ``noise`` until it is as far away as ``z_adv``; on a sphere along its arc."""
-    if not is_spherical:
-        straight: Tensor = z + (z_adv - z).norm(dim=-1, keepdim=True) * unit(noise)
-        return straight
-    # On a sphere equal angles are equal distances.
-    cosine = (unit(z) * unit(z_adv)).sum(dim=-1, keepdim=True).clamp(-1, 1)
-    tangent = unit(noise - (noise * unit(z)).sum(dim=-1, keepdim=True) * unit(z))
-    moved: Tensor = cosine * z + (1 - cosine.square()).sqrt() * z.norm(dim=-1, keepdim=True) * tangent
-    return moved
 
 
 def share_outside_span(vectors: Tensor, basis: Tensor) -> Tensor:

@@ -7,15 +7,13 @@ from itertools import islice
 import torch
 from torch import Tensor
 
-from textsem.latent.manifold import LatentNoise, latent_noise_level
+from textsem.latent.manifold import NOISE_BATCH, LatentNoise, latent_noise_levels
 from textsem.model import TextAdversary
 from textsem.text.batches import encode_sentences
 from textsem.text.tokenization import tokenize
 
 __all__ = ["MeasuredCodes", "mean_noise_level", "measure_codes"]
 
-# The spectral norm is taken over a batch and grows with it; 64 is the batch of Table 10.
-BATCH_SIZE = 64
 MAX_BATCHES = 8
 
 
@@ -52,7 +50,7 @@ def measure_codes(
     """
     max_length = model.config.max_length
     read = ((tokenize(text).words, label) for text, label in zip(hypotheses, labels, strict=True))
-    rows = list(islice((row for row in read if 0 < len(row[0]) <= max_length), BATCH_SIZE * MAX_BATCHES))
+    rows = list(islice((row for row in read if 0 < len(row[0]) <= max_length), NOISE_BATCH * MAX_BATCHES))
     sentences = [words for words, _ in rows]
     if not sentences:
         return None
@@ -70,11 +68,7 @@ def mean_noise_level(clean: Tensor, perturbed: Tensor) -> LatentNoise:
         clean: Z, [particles, sentences, latent], at least one sentence.
         perturbed: Z', same shape.
     """
-    B = clean.shape[1]
-    # A last batch that is not full would weigh as much as a full one; alone it is all there is.
-    size = min(BATCH_SIZE, B)
-    batches = [slice(start, start + size) for start in range(0, B - size + 1, size)]
-    levels = [latent_noise_level(clean[:, batch], perturbed[:, batch]) for batch in batches]
+    levels = latent_noise_levels(clean, perturbed)
     return LatentNoise(
         absolute=sum(level.absolute for level in levels) / len(levels),
         relative=sum(level.relative for level in levels) / len(levels),

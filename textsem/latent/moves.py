@@ -8,7 +8,7 @@ from torch import Tensor
 
 from textsem.latent.gram_schmidt import orthonormal_rows
 
-__all__ = ["DIRECTIONS", "CodeBatch", "local_neighbours", "move_codes", "pair_noise", "unit"]
+__all__ = ["DIRECTIONS", "CodeBatch", "local_neighbours", "move_as_far", "move_codes", "pair_noise", "unit"]
 
 # A direction shorter than this is rounding and no direction: it becomes zero instead of being blown up to unit length.
 MIN_NORM = 1e-5
@@ -143,6 +143,29 @@ def move_codes(codes: Tensor, directions: Tensor, scales: Tensor) -> Tensor:
     along = unit(codes)
     tangent = unit(directions - (directions * along).sum(dim=-1, keepdim=True) * along)
     moved: Tensor = radius * unit(along + scales[..., None] * tangent)
+    return moved
+
+
+def move_as_far(z: Tensor, z_adv: Tensor, noise: Tensor, *, is_spherical: bool) -> Tensor:
+    """Move codes along noise until they are as far away as others: what a move is compared with.
+
+    On a sphere along its arc, where equal angles are equal distances.
+
+    Args:
+        z: [batch, latent].
+        z_adv: The others, same shape.
+        noise: Where to, same shape; its length does not count.
+        is_spherical: Whether codes lie on a sphere, which noise must not leave either.
+
+    Returns:
+        [batch, latent].
+    """
+    if not is_spherical:
+        straight: Tensor = z + (z_adv - z).norm(dim=-1, keepdim=True) * unit(noise)
+        return straight
+    cosine = (unit(z) * unit(z_adv)).sum(dim=-1, keepdim=True).clamp(-1, 1)
+    tangent = unit(noise - (noise * unit(z)).sum(dim=-1, keepdim=True) * unit(z))
+    moved: Tensor = cosine * z + (1 - cosine.square()).sqrt() * z.norm(dim=-1, keepdim=True) * tangent
     return moved
 
 
