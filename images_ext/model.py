@@ -6,8 +6,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from images_ext.networks.decoder import ImageDecoder, ImageDecoderConfig
@@ -15,6 +13,7 @@ from images_ext.networks.extractor import Extractor, ExtractorConfig
 from textsem.latent.initialisation import draw_layers, materialise
 from textsem.latent.particles import ParticleConfig, ParticleMLP
 from textsem.latent.recognition import RecognitionConfig, RecognitionNetwork
+from textsem.runs.saved_model import config_from_plain, read_weights, write_weights
 
 __all__ = ["ADVERSARY_FORMAT", "ImageAdversary", "ImageAdversaryConfig"]
 
@@ -102,14 +101,9 @@ class ImageAdversaryConfig:
             ValueError: If a key is missing or unknown, or a part does not fit.
         """
         try:
-            parts = {name: kind(**_tuples(values[name])) for name, kind in _PARTS.items()}
-            return cls(**_tuples({name: value for name, value in values.items() if name not in _PARTS}), **parts)
+            return config_from_plain(cls, values, _PARTS)
         except (AttributeError, KeyError, TypeError) as error:
             raise ValueError(f"expected the keys and types of ImageAdversaryConfig, got others: {error}") from None
-
-
-def _tuples(values: dict[str, Any]) -> dict[str, Any]:
-    return {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
 
 
 class ImageAdversary(nn.Module):
@@ -209,11 +203,7 @@ class ImageAdversary(nn.Module):
         path.mkdir(parents=True, exist_ok=True)
         content = {"format": ADVERSARY_FORMAT, "adversary": asdict(self.config)}
         (path / CONFIG_NAME).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-        tensors = {
-            name: (value.to(dtype) if value.is_floating_point() else value).contiguous()
-            for name, value in self.state_dict().items()
-        }
-        save_file(tensors, path / WEIGHTS_NAME, metadata={"format": "pt"})
+        write_weights(path / WEIGHTS_NAME, self.state_dict(), dtype=dtype)
 
     @classmethod
     def from_pretrained(cls, folder: str | Path) -> "ImageAdversary":
@@ -223,12 +213,10 @@ class ImageAdversary(nn.Module):
             ValueError: If a file is missing, or does not fit the other.
         """
         path = Path(folder)
-        model = cls(_read_config(path))
+        model, tensors = cls(_read_config(path)), read_weights(path / WEIGHTS_NAME)
         try:
-            tensors = load_file(path / WEIGHTS_NAME)
-            floats = {name: value.float() if value.is_floating_point() else value for name, value in tensors.items()}
-            model.load_state_dict(floats, strict=True)
-        except (SafetensorError, RuntimeError) as error:
+            model.load_state_dict(tensors, strict=True)
+        except RuntimeError as error:
             reason = " ".join(str(error).split())
             raise ValueError(f"expected the weights of this config in {path / WEIGHTS_NAME}: {reason}") from None
         return model.eval()

@@ -16,6 +16,7 @@ from textsem.decoders.arae import ARAEDecoder, ARAEDecoderConfig
 from textsem.latent.initialisation import draw_layers, materialise
 from textsem.model_config import ENCODERS, EncoderConfig
 from textsem.protocols import GenerationConfig
+from textsem.runs.saved_model import config_from_plain
 from textsem.text.vocabulary import PAD_ID, SPECIAL_WORDS, Vocabulary
 
 __all__ = ["ARAE", "ARAEConfig", "great_circle"]
@@ -86,8 +87,7 @@ class ARAEConfig:
             kinds |= {"generator": GeneratorConfig, "critic": CriticConfig}
             if values["inverter"] is not None:
                 kinds["inverter"] = InverterConfig
-            parts = {key: kind(**_tuples(values[key])) for key, kind in kinds.items()}
-            return cls(**{key: value for key, value in values.items() if key not in kinds}, **parts)
+            return config_from_plain(cls, values, kinds)
         except (AttributeError, KeyError, TypeError) as error:
             raise ValueError(f"expected the keys and types of ARAEConfig, got others: {error}") from None
 
@@ -264,7 +264,3 @@ def _read_json(path: Path, kind: type[Json]) -> Json:
     if not isinstance(value, kind):
         raise ValueError(f"expected a {kind.__name__} in {path}, got {type(value).__name__}")
     return value
-
-
-def _tuples(values: dict[str, Any]) -> dict[str, Any]:
-    return {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}

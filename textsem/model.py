@@ -6,7 +6,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from textsem.latent.initialisation import draw_layers, materialise
@@ -18,13 +17,12 @@ from textsem.model_files import (
     MODEL_TYPE,
     WEIGHTS_NAME,
     AdversaryParts,
-    cast,
     describe,
     read_parts,
-    read_weights,
     write_parts,
 )
 from textsem.protocols import Decoder, GenerationConfig
+from textsem.runs.saved_model import read_weights, write_weights
 from textsem.text.labels import LABEL_NAMES
 from textsem.text.meaning import MeaningTable
 from textsem.text.ngram import TrigramLanguageModel
@@ -205,8 +203,7 @@ class TextAdversary(nn.Module):
         write_parts(self.parts, path)
         config = {**describe(self.parts), "model_type": MODEL_TYPE, "architectures": [HUB_CLASS]}
         (path / CONFIG_NAME).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
-        tensors = {name: cast(value.detach(), dtype).contiguous() for name, value in self.state_dict().items()}
-        save_file(tensors, path / WEIGHTS_NAME, metadata={"format": "pt"})
+        write_weights(path / WEIGHTS_NAME, self.state_dict(), dtype=dtype)
 
     @classmethod
     def empty(cls, folder: str | Path) -> "TextAdversary":
@@ -228,7 +225,7 @@ class TextAdversary(nn.Module):
         path = Path(folder)
         model = cls.empty(path)
         try:
-            model.load_state_dict(read_weights(path), strict=True)
+            model.load_state_dict(read_weights(path / WEIGHTS_NAME), strict=True)
         except RuntimeError as error:
             raise ValueError(f"expected the weights of this config in {path / WEIGHTS_NAME}: {error}") from None
         return model.eval()

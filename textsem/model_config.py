@@ -13,6 +13,7 @@ from textsem.decoders.transpose_cnn import TransposeCNNDecoder, TransposeCNNDeco
 from textsem.encoders.cnn import CNNEncoder, CNNEncoderConfig
 from textsem.encoders.lstm import LSTMEncoder, LSTMEncoderConfig
 from textsem.latent.particles import ParticleConfig
+from textsem.runs.saved_model import config_from_plain
 
 __all__ = ["DECODERS", "ENCODERS", "DecoderConfig", "EncoderConfig", "TextAdversaryConfig"]
 
@@ -104,8 +105,7 @@ class TextAdversaryConfig:
             kinds: dict[str, type] = {"particle": ParticleConfig, "particle_adv": ParticleConfig}
             kinds["encoder"] = ENCODERS[values.get("encoder_name", "cnn")][1]
             kinds["decoder"] = DECODERS[values["decoder_name"]][1]
-            parts = {key: kind(**_tuples(values[key])) for key, kind in kinds.items()}
-            return cls(**_tuples({key: value for key, value in values.items() if key not in kinds}), **parts)
+            return config_from_plain(cls, values, kinds)
         except (AttributeError, KeyError, TypeError) as error:
             raise ValueError(f"expected the keys and types of TextAdversaryConfig, got others: {error}") from None
 
@@ -116,7 +116,3 @@ def _check_kind(part: str, name: str, config: object, known: Mapping[str, tuple[
     kind = known[name][1]
     if not isinstance(config, kind):
         raise ValueError(f"expected {kind.__name__} for {part}_name {name}, got {type(config).__name__}")
-
-
-def _tuples(values: dict[str, Any]) -> dict[str, Any]:
-    return {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}

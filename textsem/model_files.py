@@ -11,10 +11,7 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any, TypeVar
 
-import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file
-from torch import Tensor
 
 from textsem.model_config import TextAdversaryConfig
 from textsem.text.meaning import MeaningTable
@@ -28,11 +25,9 @@ __all__ = [
     "VOCABULARY_NAME",
     "WEIGHTS_NAME",
     "AdversaryParts",
-    "cast",
     "describe",
     "part_files",
     "read_parts",
-    "read_weights",
     "write_parts",
 ]
 
@@ -139,23 +134,6 @@ def _check_words(parts: AdversaryParts, folder: Path) -> None:
             f"expected a meaning table of {len(words)} words in {folder}, as {VOCABULARY_NAME} has, "
             f"got {len(parts.meaning.vectors)}; {MEND}"
         )
-
-
-def read_weights(folder: Path) -> dict[str, Tensor]:
-    """Return the tensors of ``model.safetensors``, numbers as float32.
-
-    Raises:
-        ValueError: If the file is truncated or none.
-    """
-    try:
-        return {name: cast(value, torch.float32) for name, value in load_file(folder / WEIGHTS_NAME).items()}
-    except SafetensorError as error:
-        raise ValueError(f"expected the weights of this config in {folder / WEIGHTS_NAME}: {error}") from None
-
-
-def cast(value: Tensor, dtype: torch.dtype) -> Tensor:
-    """Return floating-point numbers in ``dtype``, whole numbers as they are."""
-    return value.to(dtype) if value.is_floating_point() else value
 
 
 def _read_json(path: Path, kind: type[Json]) -> Json:
