@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from images_ext.evaluation.options import image_parser
 from textsem.runs.endings import end
 
 DEFAULT_OUTPUT = "runs/attack_images"
@@ -18,16 +19,8 @@ DEFAULT_OUTPUT = "runs/attack_images"
 
 def parse_options(arguments: Sequence[str] | None = None) -> dict[str, Any]:
     """Return the options by the names of ``AttackImagesConfig``, whose defaults stand for those that were not given."""
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        argument_default=argparse.SUPPRESS,
-        allow_abbrev=False,
-    )
+    parser = image_parser(__doc__, data_default="IMAGES_EXT_DATA, else drawn digits for MNIST")
     add = parser.add_argument
-    add("--dataset", choices=["mnist", "svhn", "celeba", "drawn-digits"], help="which images (default: mnist)")
-    add("--data", help="folder, file or hub id of them (default: IMAGES_EXT_DATA, else drawn digits for MNIST)")
-    add("--split", choices=["train", "dev", "test"], help="of the data (default: test)")
     add("--limit", type=int, help="number of images, from the start; 0 for all (default: 1000)")
     add("--target", help="bundled, or folder of a classifier (default: bundled)")
     add("--adversary", help="bundled, or folder of a trained adversary (default: bundled)")

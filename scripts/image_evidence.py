@@ -5,12 +5,12 @@ Example:
     python scripts/image_evidence.py --dataset mnist --adversary runs/mnist_adversary --target runs/mnist_target
 """
 
-import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from images_ext.evaluation.options import image_parser
 from textsem.runs.endings import end
 
 DEFAULT_OUTPUT = "runs/image_evidence"
@@ -18,16 +18,8 @@ DEFAULT_OUTPUT = "runs/image_evidence"
 
 def parse_options(arguments: Sequence[str] | None = None) -> dict[str, Any]:
     """Return the options that were given, by the names of ``ImageEvidenceConfig``."""
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        argument_default=argparse.SUPPRESS,
-        allow_abbrev=False,
-    )
+    parser = image_parser(__doc__, data_default="IMAGES_EXT_DATA")
     add = parser.add_argument
-    add("--dataset", choices=["mnist", "svhn", "celeba", "drawn-digits"], help="which images (default: mnist)")
-    add("--data", help="folder, file or hub id of them (default: IMAGES_EXT_DATA)")
-    add("--split", choices=["train", "dev", "test"], help="of the data (default: test)")
     add("--num-images", type=int, help="images, from the start (default: 1000)")
     add("--adversary", help="bundled, or folder of a trained adversary (default: bundled)")
     add("--target", help="folder of a classifier, for the flips of each M (default: they are left out)")
