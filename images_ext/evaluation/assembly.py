@@ -16,7 +16,7 @@ from images_ext.data.images import ImageSet
 from images_ext.data.loading import DataUnavailableError, load_images
 from images_ext.evaluation.run_config import AttackImagesConfig
 from images_ext.model import ImageAdversary
-from images_ext.protocols import ImageTarget
+from images_ext.protocols import GradientImageTarget, ImageTarget
 from images_ext.targets.loading import load_image_target
 from images_ext.targets.metering import MeteredImageTarget
 from textsem.latent.shells import HybridShrinkingSearch, IterativeStochasticSearch, ShellSearch
@@ -33,6 +33,7 @@ __all__ = [
     "identify_folder",
     "judge_folder_of",
     "load_attacked_images",
+    "model_folders",
 ]
 
 ASSETS = Path(__file__).parent.parent / "assets"
@@ -54,12 +55,14 @@ class LoadedImageAttack:
         attack: What is done to the images that it has right.
         identity: Name and digest of every model that took part, by role.
         moves: How codes are moved; None for PGD.
+        image_shape: Channels, height, width of the adversary's images; None for PGD.
     """
 
     target: MeteredImageTarget
     attack: ImageAttack
     identity: dict[str, dict[str, str | None]]
     moves: dict[str, Any] | None
+    image_shape: tuple[int, int, int] | None = None
 
 
 def load_attacked_images(config: AttackImagesConfig) -> tuple[ImageSet, str | None]:
@@ -91,17 +94,19 @@ def assemble(
         given_adversary: Likewise; what is handed over has no identity.
 
     Raises:
-        ValueError: If a folder is missing or does not fit, or the judge took part.
+        ValueError: If a folder is missing or does not fit, the target has no logits where gradients are asked for, or
+            the judge took part.
     """
-    folders = {} if given_target is not None else {"target": _folder(config.target, BUNDLED_TARGET)}
-    if config.attack != "pgd" and given_adversary is None:
-        folders["adversary"] = _folder(config.adversary, BUNDLED_ADVERSARY)
-    if config.attack != "pgd":
-        folders |= {f"filter_model_{i}": folder for i, folder in enumerate(filter_folders(config))}
+    folders = model_folders(config)
+    for role, given in (("target", given_target), ("adversary", given_adversary)):
+        if given is not None:
+            folders.pop(role, None)
     identity = {role: identify_folder(folder) for role, folder in folders.items()}
     _check_independent(judge_folder_of(config), identity)
     device = config.device or _default_device()
     asked = load_image_target(folders["target"], device=device) if given_target is None else given_target
+    if config.access == "gradient" and not isinstance(asked, GradientImageTarget):
+        raise ValueError(f"expected a target with logits for gradient access, got {type(asked).__name__}")
     target = MeteredImageTarget(ConstantRows(asked), access=config.access)
     if config.attack == "pgd":
         attack: ImageAttack = PgdAttack(
@@ -113,8 +118,14 @@ def assemble(
         return LoadedImageAttack(target, attack, identity, None)
     filter_model = _filter_model(config, target.label_names)
     adversary = given_adversary or ImageAdversary.from_pretrained(folders["adversary"])
-    moves = CodeMoves(adversary, config.move_config(num_particles=adversary.config.num_particles))
-    return LoadedImageAttack(target, _search(config, moves, filter_model), identity, asdict(moves.config))
+    shapes = adversary.config
+    if len(target.label_names) != shapes.num_classes:
+        raise ValueError(
+            f"expected a target with the adversary's {shapes.num_classes} classes, got {len(target.label_names)}"
+        )
+    moves = CodeMoves(adversary, config.move_config(num_particles=shapes.num_particles))
+    search = _search(config, moves, filter_model)
+    return LoadedImageAttack(target, search, identity, asdict(moves.config), shapes.image_shape)
 
 
 def _search(config: AttackImagesConfig, moves: CodeMoves, filter_model: FilterModel | None) -> SearchAttack:
@@ -149,6 +160,15 @@ def _filter_model(config: AttackImagesConfig, label_names: tuple[str, ...]) -> F
         if classifier.label_names != label_names:
             raise ValueError(f"expected a filter model with the target's classes {label_names}, got others in {folder}")
     return FilterModel(classifiers, config.filter_lead, config.first_filter_lead)
+
+
+def model_folders(config: AttackImagesConfig) -> dict[str, Path]:
+    """Return the folders of the models that take part in an attack, by role."""
+    folders = {"target": _folder(config.target, BUNDLED_TARGET)}
+    if config.attack != "pgd":
+        folders["adversary"] = _folder(config.adversary, BUNDLED_ADVERSARY)
+        folders |= {f"filter_model_{i}": folder for i, folder in enumerate(filter_folders(config))}
+    return folders
 
 
 def filter_folders(config: AttackImagesConfig) -> list[Path]:

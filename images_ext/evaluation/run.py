@@ -56,6 +56,7 @@ def attack_images(config: AttackImagesConfig, *, progress: Progress | None = Non
     check_writable(folder)
     data, notice = load_attacked_images(config)
     loaded = assemble(config)
+    _check_images(data, loaded)
     began = time.perf_counter()
     with ImageRunFiles(folder, _settings(config, data, loaded), data.images, resume=config.resume) as files:
         num_there, successes = files.num_done, 0
@@ -69,6 +70,13 @@ def attack_images(config: AttackImagesConfig, *, progress: Progress | None = Non
         seconds = time.perf_counter() - began
         results = files.finish()
         return _conclude(config, data, loaded, results, notice, seconds, len(results) - num_there)
+
+
+def _check_images(data: ImageSet, loaded: LoadedImageAttack) -> None:
+    if not len(data):
+        raise ValueError(f"expected at least one image of {data.name} {data.split}, got none")
+    if loaded.image_shape not in (None, data.shape):
+        raise ValueError(f"expected images of the adversary's shape {loaded.image_shape}, got {data.shape}")
 
 
 def _settings(config: AttackImagesConfig, data: ImageSet, loaded: LoadedImageAttack) -> dict[str, Any]:

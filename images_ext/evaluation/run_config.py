@@ -7,6 +7,7 @@ from typing import Literal, get_args
 from images_ext.attacks.candidates import Ball
 from images_ext.attacks.code_moves import MoveConfig, Output
 from images_ext.attacks.manifold import Access, SearchConfig
+from images_ext.attacks.pgd import PgdNorm
 from images_ext.data.loading import DataName
 from textsem.latent.moves import DIRECTIONS
 from textsem.latent.objective import Norm
@@ -109,10 +110,14 @@ class AttackImagesConfig:
         for name in ("max_queries", "chunk_size", "num_steps", "num_restarts"):
             if getattr(self, name) < 1:
                 raise ValueError(f"expected {name} >= 1, got {getattr(self, name)}")
+        if self.num_particles is not None and self.num_particles < 1:
+            raise ValueError(f"expected num_particles >= 1, got {self.num_particles}")
         if self.eps is not None and math.isinf(self.eps):
             object.__setattr__(self, "eps", None)
         if self.attack == "pgd" and (self.eps is None or self.access != "gradient"):
             raise ValueError(f"expected eps and access gradient for pgd, got {self.eps} and {self.access}")
+        if self.attack == "pgd" and self.norm not in get_args(PgdNorm):
+            raise ValueError(f"expected norm {' or '.join(get_args(PgdNorm))} for pgd, got {self.norm}")
         self.ball()
         self.search_config()
         self.move_config(num_particles=1)

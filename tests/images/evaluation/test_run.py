@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file
+from torch import Tensor
 
 from images_ext.attacks.candidates import to_pixels
 from images_ext.attacks.runner import AttackedChunk
@@ -28,14 +29,15 @@ SHORT: dict[str, Any] = {
 }
 
 
-def save_target(folder: Path, seed: int) -> None:
-    network = ResidualNetwork(ResidualConfig(SHAPE, 3, 4, (4,), 1)).initialise(torch.Generator().manual_seed(seed))
+def save_target(folder: Path, seed: int, names: tuple[str, ...] = NAMES) -> None:
+    config = ResidualConfig(SHAPE, len(names), 4, (4,), 1)
+    network = ResidualNetwork(config).initialise(torch.Generator().manual_seed(seed))
     moves, images = lively_moves(), some_images(7)
     with torch.no_grad():
         network.head.weight.mul_(4)
         seen = network.eval()(to_pixels(torch.cat([images, moves.reconstruct(images)])))
         network.head.bias.sub_(seen.mean(dim=0))  # so that no class wins everywhere
-    save_image_target(folder, network, TargetFacts(NAMES, "nothing"))
+    save_image_target(folder, network, TargetFacts(names, "nothing"))
 
 
 @pytest.fixture
@@ -180,6 +182,29 @@ def test_progress_is_told_after_every_chunk(folders: Path) -> None:
     summary = attack_images(config(folders), progress=lambda *numbers: told.append(numbers))
     assert [(done, total) for done, total, _ in told] == [(3, 7), (6, 7), (7, 7)]
     assert told[-1][2] == summary["successes"]
+
+
+@pytest.mark.parametrize(
+    ("images", "message"),
+    [
+        (torch.zeros(2, 3, 8, 8), r"expected images of the adversary's shape \(1, 8, 8\), got \(3, 8, 8\)"),
+        (torch.zeros(0, *SHAPE), "expected at least one image of odd test, got none"),
+    ],
+)
+def test_images_that_do_not_fit_are_refused_at_once(
+    folders: Path, monkeypatch: pytest.MonkeyPatch, images: Tensor, message: str
+) -> None:
+    odd = ImageSet(images.byte(), torch.zeros(len(images), dtype=torch.int64), NAMES, "odd", "test")
+    monkeypatch.setattr(assembly, "load_images", lambda *_, **__: odd)
+    with pytest.raises(ValueError, match=message):
+        attack_images(config(folders))
+    assert not (folders / "run" / RESULTS_NAME).exists()
+
+
+def test_target_of_other_classes_than_the_adversary_is_refused(folders: Path) -> None:
+    save_target(folders / "narrow", 0, NAMES[:2])
+    with pytest.raises(ValueError, match="expected a target with the adversary's 3 classes, got 2"):
+        attack_images(config(folders, target=str(folders / "narrow")))
 
 
 def test_folder_that_cannot_be_written_to_costs_no_work(folders: Path, monkeypatch: pytest.MonkeyPatch) -> None:

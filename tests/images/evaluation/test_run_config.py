@@ -48,6 +48,8 @@ def test_what_lines_do_not_depend_on_are_options() -> None:
         ({"num_candidates": 0}, "num_candidates"),
         ({"decoding": "both"}, "output"),
         ({"attack": "pgd", "access": "gradient", "eps": math.inf}, "eps and access gradient for pgd, got None"),
+        ({"attack": "pgd", "access": "gradient", "norm": "rms"}, "norm linf or l2 for pgd, got rms"),
+        ({"num_particles": 0}, "num_particles >= 1, got 0"),
         ({"attack": "pgd", "eps": 0.3}, "eps and access gradient for pgd, got 0.3 and score"),
     ],
 )
