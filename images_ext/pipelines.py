@@ -6,7 +6,7 @@ images that are attacked with it.
 
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any, Literal
@@ -15,10 +15,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from images_ext.attacks.candidates import to_pixels
 from images_ext.attacks.code_moves import Output
 from images_ext.attacks.manifold import Access
-from images_ext.attacks.runner import attack_chunk
+from images_ext.attacks.runner import attack_chunk, predict_labels
 from images_ext.data.given import read_image, read_label, split_given
 from images_ext.data.images import ImageSet
 from images_ext.evaluation.assembly import BUNDLED_ADVERSARY, assemble
@@ -106,17 +105,12 @@ def pipeline(
     adversary = _adversary(model)
     given = None if isinstance(target, NAMES) else _as_target(target, label_names, adversary.config.num_classes)
     loaded = assemble(config, given_target=given, given_adversary=adversary)
-    if len(loaded.target.label_names) != adversary.config.num_classes:
-        raise ValueError(
-            f"expected a target with the adversary's {adversary.config.num_classes} classes, got "
-            f"{len(loaded.target.label_names)}"
-        )
     return ImageAttackPipeline(loaded.target, loaded.attack, adversary.config.image_shape, batch_size=batch_size)
 
 
 @dataclass(frozen=True)
 class _Read:
-    """One input: its bytes and class, or what is wrong with it."""
+    """One input: its bytes and class, which may be unknown as yet, or what is wrong with it."""
 
     index: int
     image: Tensor | None
@@ -137,7 +131,8 @@ class ImageAttackPipeline:
     width, 3] (``array``); ``adversarial_image`` is None where no flip was found.
 
     One image that cannot be read is a ValueError that names it; among many it comes back with ``status`` ``error``,
-    an empty ``label`` and the reason as ``message``, and the others are attacked.
+    an empty ``label`` and the reason as ``message``, and the others are attacked.  So does, alone or among many, an
+    image without a label about which the target raises.
 
     Args:
         target: Metered; its ``counts`` tell what was asked.
@@ -196,31 +191,33 @@ class ImageAttackPipeline:
 
     def _attack_batch(self, batch: Sequence[_Read], return_image: ReturnedImage | None) -> list[dict[str, Any]]:
         """Return a dict for each input of a batch, in order."""
-        readable = [read for read in batch if read.image is not None]
+        batch = self._labelled(batch)
+        readable = [read for read in batch if read.message is None]
         found = {}
         if readable:
             images = torch.stack([read.image for read in readable if read.image is not None])
-            data = ImageSet(images, self._labels(images, readable), self.target.label_names, "given", "test")
+            labels = torch.tensor([read.label for read in readable], dtype=torch.int64)
+            data = ImageSet(images, labels, self.target.label_names, "given", "test")
             chunk = attack_chunk(data, range(len(data)), self.target, self._attack)
             for i, read in enumerate(readable):
                 result = replace(chunk.results[i], index=read.index)
                 found[read.index] = _to_dict(result, chunk.adversarials[i], chunk.reconstructions[i], return_image)
         for read in batch:
-            if read.image is None:
+            if read.message is not None:
                 result = ImageAttackResult(read.index, "", None, "error", message=read.message)
                 found[read.index] = _to_dict(result, None, None, return_image)
         return [found[read.index] for read in batch]
 
-    def _labels(self, images: Tensor, readable: Sequence[_Read]) -> Tensor:
-        """Return class numbers; where none was given, what the target says."""
-        labels = [read.label for read in readable]
-        missing = [i for i, label in enumerate(labels) if label is None]
-        if missing:
-            with self.target.counting("check"):
-                answers = self.target.predict(to_pixels(images[missing])).argmax(dim=-1).tolist()
-            for i, answer in zip(missing, answers, strict=True):
-                labels[i] = answer
-        return torch.tensor(labels, dtype=torch.int64)
+    def _labelled(self, batch: Sequence[_Read]) -> list[_Read]:
+        """Return the inputs, those without a label with the class that the target sees, or with its error."""
+        images = [read.image for read in batch if read.image is not None and read.label is None]
+        answers = iter(predict_labels(torch.stack(images), self.target) if images else ())
+        return [read if read.image is None or read.label is not None else _told(read, next(answers)) for read in batch]
+
+
+def _told(read: _Read, answer: int | str) -> _Read:
+    """Return an input with what the target says about it: a class number, or an error."""
+    return replace(read, message=answer) if isinstance(answer, str) else replace(read, label=answer)
 
 
 def _to_dict(
@@ -252,7 +249,7 @@ def _is_one(given: Any) -> bool:
     """Tell whether something is an image, or a dict about one, rather than many of them."""
     from PIL import Image
 
-    return isinstance(given, (*NAMES, dict, Tensor, np.ndarray, Image.Image))
+    return isinstance(given, (*NAMES, Mapping, Tensor, np.ndarray, Image.Image))
 
 
 def _adversary(model: str | os.PathLike[str] | ImageAdversary) -> ImageAdversary:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from images_ext.pipelines import ImageAttackPipeline, pipeline
 from images_ext.targets.callable_target import CallableTarget
 from tests.images.test_model import SHAPE, tiny_model
+from textsem.protocols import TargetError
 
 NAMES = ("cat", "dog", "owl")
 
@@ -140,8 +141,36 @@ def test_what_does_not_fit_is_refused() -> None:
         pipeline("nli-attack")
     with pytest.raises(ValueError, match="expected a target with the adversary's 3 classes, got 2"):
         pipeline("image-attack", tiny_model(), target=CallableTarget(brightness, NAMES[:2]))
+    with pytest.raises(ValueError, match="expected a target with logits for gradient access, got CallableTarget"):
+        pipeline("image-attack", tiny_model(), target=CallableTarget(brightness, NAMES), access="gradient")
     with pytest.raises(ValueError, match="expected max_queries >= 1"):
         pipeline("image-attack", tiny_model(), target=brightness, max_queries=0)
     attack = pipeline("image-attack", tiny_model(), target=brightness)
     with pytest.raises(ValueError, match="expected return_image pil or array, got 'jpeg'"):
         attack(images(1)[0], return_image="jpeg")  # type: ignore[arg-type]
+
+
+def test_image_without_a_label_that_the_target_refuses_is_a_result() -> None:
+    given = images(4)
+
+    def refusing(pixels: Tensor) -> Tensor:
+        if any(torch.equal(row, given[1] / 255) for row in pixels):
+            raise RuntimeError("no answer about this one")
+        return brightness(pixels)
+
+    attack = pipeline("image-attack", tiny_model(), target=refusing, label_names=NAMES, max_queries=3)
+    found = attack([given[0], given[1], {"image": given[1], "label": "cat"}, given[2], torch.full(SHAPE, 7.0)])
+    assert [result["status"] == "error" for result in found] == [False, True, True, False, True]
+    assert (found[1]["index"], found[1]["label"], found[1]["prediction"]) == (1, "", None)
+    assert found[1]["message"] == found[2]["message"] == "RuntimeError: no answer about this one"
+    assert [found[0], found[3]] == [{**attack(given[0]), "index": 0}, {**attack(given[2]), "index": 3}]
+    alone = attack(given[1], return_image="array")
+    assert (alone["status"], alone["message"]) == ("error", "RuntimeError: no answer about this one")
+    assert alone["adversarial_image"] is None
+
+
+def test_target_that_ails_itself_is_no_bad_image() -> None:
+    narrow = CallableTarget(lambda pixels: torch.full((len(pixels), 2), 0.5), NAMES)
+    attack = pipeline("image-attack", tiny_model(), target=narrow)
+    with pytest.raises(TargetError, match="for the classes cat, dog, owl"):
+        attack(list(images(2)))

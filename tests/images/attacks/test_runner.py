@@ -99,9 +99,27 @@ def test_one_bad_row_costs_no_other_its_result(chunk_size: int) -> None:
     assert [results[i] for i in (0, 1, 3, 5)] == [whole[i] for i in (0, 1, 3, 5)]
 
 
+@pytest.mark.parametrize("chunk_size", [1, 4])
+def test_first_images_may_be_bad_ones(chunk_size: int) -> None:
+    labels = right(Refusing([]))
+    results, *_ = run(Refusing(list(IMAGES[:4])), labels, chunk_size)
+    assert [result.status == "error" for result in results] == [True] * 4 + [False] * 2
+
+
+def test_last_image_may_be_a_bad_one_though_the_run_was_resumed_there() -> None:
+    target = Refusing([IMAGES[5]])
+    chunks = attack_chunks(data([0] * 6), MeteredImageTarget(target), SearchAttack(Scripted(), WIDE), start=5)
+    assert [result.status for chunk in chunks for result in chunk.results] == ["error"]
+
+
 def test_target_that_never_answers_ends_the_run() -> None:
-    with pytest.raises(ValueError, match="error on each of the first 4 images, such as: RuntimeError: no answer"):
-        run(Refusing(list(IMAGES)), [0] * 6)
+    images = some_images(9)
+    many = ImageSet(images, torch.zeros(9, dtype=torch.int64), NAMES, "mine", "test")
+    chunks = attack_chunks(
+        many, MeteredImageTarget(Refusing(list(images))), SearchAttack(Scripted(), WIDE), chunk_size=8
+    )
+    with pytest.raises(ValueError, match="error on each of the first 8 images, such as: RuntimeError: no answer"):
+        next(chunks)
 
 
 def test_target_of_other_classes_ends_the_run() -> None:
