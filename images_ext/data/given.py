@@ -1,6 +1,7 @@
 """Images that a program hands over: PIL images, arrays, tensors or paths, as bytes; nothing is repaired."""
 
 import os
+import struct
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,6 +13,8 @@ __all__ = ["GivenImage", "read_image", "read_label", "split_given"]
 
 HIGHEST = 255
 MODES = {1: "L", 3: "RGB"}  # of PIL, by channels
+# What pillow and its plugins raise for broken bytes; a decompression bomb is none of them.
+BROKEN = (OSError, ValueError, SyntaxError, EOFError, RuntimeError, struct.error)
 
 GivenImage = Any
 """A PIL image, an array, a tensor, or the path of an image file."""
@@ -30,7 +33,7 @@ def read_image(given: GivenImage, image_shape: tuple[int, int, int], *, name: st
         name: What messages call it, such as ``image 3``; a path stands in its place.
 
     Returns:
-        uint8 [channels, height, width].
+        uint8 [channels, height, width], a copy.
 
     Raises:
         ValueError: If it is anything else; the message names it.
@@ -42,14 +45,18 @@ def read_image(given: GivenImage, image_shape: tuple[int, int, int], *, name: st
     if isinstance(given, np.ndarray):
         if given.dtype != np.uint8 and not np.issubdtype(given.dtype, np.floating):
             raise ValueError(f"expected {name} of uint8 or floats in [0, 1], got {given.dtype}")
-        return _to_bytes(torch.from_numpy(np.array(given)), image_shape, name)
+        return _to_bytes(_as_tensor(given), image_shape, name)
     from PIL import Image
 
     if not isinstance(given, Image.Image):
         raise ValueError(f"expected {name} as a PIL image, an array, a tensor or a path, got {type(given).__name__}")
     if given.mode != MODES[image_shape[0]]:
         raise ValueError(f"expected {name} of mode {MODES[image_shape[0]]}, got {given.mode}: convert it")
-    return _to_bytes(torch.from_numpy(np.array(given)), image_shape, name)
+    try:
+        values = np.array(given)  # a picture that was opened and not read yet is read here
+    except BROKEN as error:
+        raise ValueError(f"expected {name} as a whole image, got {_reason(error)}") from error
+    return _to_bytes(torch.from_numpy(values), image_shape, name)
 
 
 def read_label(given: object, label_names: Sequence[str], *, name: str) -> int:
@@ -91,8 +98,18 @@ def _open(path: str | os.PathLike[str]) -> Any:
         with Image.open(path) as image:
             image.load()
             return image
-    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
-        raise ValueError(f"expected an image file at {os.fspath(path)}, got {error}") from error
+    except (*BROKEN, Image.DecompressionBombError) as error:
+        raise ValueError(f"expected an image file at {os.fspath(path)}, got {_reason(error)}") from error
+
+
+def _reason(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def _as_tensor(array: np.ndarray) -> Tensor:
+    """Copy an array of bytes or floats; floats that torch does not know, such as big-endian ones, become doubles."""
+    is_known = array.dtype.isnative and array.dtype.itemsize <= np.dtype(np.float64).itemsize
+    return torch.from_numpy(np.array(array) if is_known else array.astype(np.float64))
 
 
 def _to_bytes(pixels: Tensor, image_shape: tuple[int, int, int], name: str) -> Tensor:
@@ -105,7 +122,7 @@ def _to_bytes(pixels: Tensor, image_shape: tuple[int, int, int], name: str) -> T
     elif shape != image_shape:
         raise ValueError(f"expected {name} of shape {list(image_shape)}, got {list(shape)}")
     if pixels.dtype == torch.uint8:
-        return pixels.contiguous()
+        return pixels.clone(memory_format=torch.contiguous_format)
     if not pixels.is_floating_point():
         raise ValueError(f"expected {name} of uint8 or floats in [0, 1], got {pixels.dtype}")
     low, high = float(pixels.min()), float(pixels.max())

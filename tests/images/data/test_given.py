@@ -42,9 +42,17 @@ def test_every_form_of_a_colour_image_gives_the_same_bytes(tmp_path: Path) -> No
 
 
 def test_what_is_handed_over_is_not_shared() -> None:
-    array = np.zeros((4, 6), dtype=np.uint8)
-    read_image(array, GREY, name="image 0").fill_(1)
+    array, tensor = np.zeros((4, 6), dtype=np.uint8), torch.zeros(GREY, dtype=torch.uint8)
+    for given in (array, tensor):
+        read_image(given, GREY, name="image 0").fill_(1)
     assert not array.any()
+    assert not tensor.any()
+
+
+@pytest.mark.parametrize("kind", [">f4", ">f8", np.float16, np.longdouble])
+def test_floats_of_any_kind_are_read(kind: Any) -> None:
+    bytes_ = noise(*GREY)
+    assert torch.equal(read_image((bytes_.numpy() / 255).astype(kind), GREY, name="image 0"), bytes_)
 
 
 @pytest.mark.parametrize(
@@ -81,6 +89,20 @@ def test_bad_file_is_told_by_its_path(tmp_path: Path) -> None:
     Image.new("L", (7, 7)).save(path)
     with pytest.raises(ValueError, match=r"expected .*x.jpg of shape \[1, 4, 6\], got \[7, 7\]"):
         read_image(path, GREY, name="image 5")
+
+
+def test_picture_that_was_opened_but_not_read_is_refused_where_it_is_broken(tmp_path: Path) -> None:
+    for ending in ("png", "jpg"):
+        path = tmp_path / f"x.{ending}"
+        Image.fromarray(noise(64, 64).numpy()).save(path)
+        path.write_bytes(path.read_bytes()[:1000])
+        with Image.open(path) as picture, pytest.raises(ValueError, match="expected image 5 as a whole image, got "):
+            read_image(picture, (1, 64, 64), name="image 5")
+
+
+def test_path_that_is_none_is_told() -> None:
+    with pytest.raises(ValueError, match=r"expected an image file at a.b, got embedded null byte"):
+        read_image("a\0b", GREY, name="image 5")
 
 
 def test_label_is_a_name_or_a_number() -> None:
