@@ -5,11 +5,12 @@ from statistics import median
 from typing import Any
 
 from images_ext.evaluation.evidence_tables import markdown_table
+from images_ext.evaluation.finished_run import query_budget
 from images_ext.evaluation.judged_folders import JudgedRun
 from images_ext.evaluation.rivalries import Rivalry
 from textsem.runs.formats import DASH, number, percent, points, rate_interval
 
-__all__ = ["COMPARE_NAMES", "NEAR_BUDGETS", "comparison_tables", "run_row"]
+__all__ = ["COMPARE_NAMES", "NEAR_BUDGETS", "ball_of", "comparison_tables", "run_row"]
 
 COMPARE_NAMES = ("compare.json", "compare.md")
 NEAR_BUDGETS = (5, 20)  # queries within which the table tells joint success too
@@ -34,7 +35,7 @@ def run_row(run: JudgedRun, rival: Rivalry | None, near: Mapping[int, Rivalry]) 
         "attack": run.run.name,
         "folder": run.run.folder.name,
         "access": run.run.settings.get("access"),
-        "ball": {name: run.run.settings.get(name) for name in ("norm", "eps", "max_queries")},
+        "ball": ball_of(run.run.settings),
         "raw": figures["raw"],
         "success": figures["success"],
         "success_of_all": figures["success_of_all"],
@@ -52,6 +53,11 @@ def run_row(run: JudgedRun, rival: Rivalry | None, near: Mapping[int, Rivalry]) 
     }
 
 
+def ball_of(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return where a flip counts, and the most rows sent for one image."""
+    return {"norm": settings.get("norm"), "eps": settings.get("eps"), "max_queries": query_budget(settings)}
+
+
 def comparison_tables(comparison: Mapping[str, Any]) -> str:
     """Return the table as Markdown, what was compared on above it."""
     data, ball = comparison["data"] or {}, comparison["ball"]
@@ -67,6 +73,11 @@ def comparison_tables(comparison: Mapping[str, Any]) -> str:
         f"- target: {target.get('name', DASH)}, {percent(comparison['target_accuracy'])} right on these images",
         f"- judge: {judge.get('name', DASH)}, {_rate(comparison['judge_accuracy'])} right on them",
         f"- ball: {eps}; at most {ball['max_queries']} queries an image; where a run has its own, the JSON tells it",
+        *(
+            f"- **set otherwise**: {row['attack']}: {', '.join(row['ours_against_it']['unlike'])}"
+            for row in comparison["rows"]
+            if row["ours_against_it"] and row["ours_against_it"]["unlike"]
+        ),
         "",
         *markdown_table(COLUMNS, [_cells(row) for row in comparison["rows"]]),
         "",

@@ -1,6 +1,7 @@
 """A finished run, read back from its folder: lines, images and summary, checked against each other."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from torch import Tensor
 from images_ext.evaluation.results import IMAGES_NAME, RESULTS_NAME, SUMMARY_NAME, read_results
 from images_ext.outputs import ImageAttackResult
 
-__all__ = ["OWN_NAME", "FinishedRun", "is_flip", "read_object", "read_run", "run_name", "was_attacked"]
+__all__ = ["OWN_NAME", "FinishedRun", "is_flip", "query_budget", "read_object", "read_run", "run_name", "was_attacked"]
 
 KINDS = ("inputs", "reconstructions", "adversarials")
 OWN_NAME = "E'"
@@ -66,6 +67,17 @@ def run_name(settings: dict[str, Any]) -> str | None:
     """Return what an attack with these options is called in tables; None if they do not say."""
     attack, source = settings.get("attack"), settings.get("source")
     return ATTACK_NAMES.get(str(attack)) or SOURCE_NAMES.get(str(source))
+
+
+def query_budget(settings: Mapping[str, Any]) -> int | None:
+    """Return the most rows that a run with these options sends for one image; None if they do not say.
+
+    PGD obeys no ``max_queries``: a restart costs its steps and the question about where they led.
+    """
+    if settings.get("attack") != "pgd":
+        return settings.get("max_queries")
+    restarts, steps = settings.get("num_restarts"), settings.get("num_steps")
+    return None if restarts is None or steps is None else restarts * (steps + 1)
 
 
 def was_attacked(result: ImageAttackResult) -> bool:

@@ -12,6 +12,12 @@ from textsem.runs.two_samples import holm
 __all__ = ["Rivalry", "rivalries"]
 
 SIGNIFICANT = 0.05
+BALL = ("norm", "eps")
+# METHOD's section 6: a control has the same number of candidates, queries and filters.
+ALIKE = (
+    *("access", *BALL, "max_queries", "project", "filter_lead", "first_filter_lead", "decoding"),
+    *("num_candidates", "min_scale", "max_scale", "num_particles"),
+)
 
 
 @dataclass(frozen=True)
@@ -28,6 +34,8 @@ class Rivalry:
         only_other: The other way round.
         p_value: McNemar's exact test, adjusted after Holm for the number of other runs.
         is_above: Whether this run has more successes, at p below 0.05.
+        unlike: Options and models in which the other run differs though it should not: the ball, and for a control
+            whatever else decides what is asked.
     """
 
     name: str
@@ -39,10 +47,11 @@ class Rivalry:
     only_other: int
     p_value: float
     is_above: bool
+    unlike: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON types."""
-        return {**asdict(self), "interval": list(self.interval)}
+        return {**asdict(self), "interval": list(self.interval), "unlike": list(self.unlike)}
 
 
 def rivalries(own: JudgedRun, others: Sequence[JudgedRun], *, within: int | None = None) -> list[Rivalry]:
@@ -76,6 +85,7 @@ def rivalries(own: JudgedRun, others: Sequence[JudgedRun], *, within: int | None
             only_other=found.only_second,
             p_value=p,
             is_above=p < SIGNIFICANT and found.difference > 0,
+            unlike=_unlike(own, other),
         )
         for other, (counts, first, second), found, p in zip(others, sides, paired, adjusted, strict=True)
     ]
@@ -94,6 +104,19 @@ def _sides(
         for run, side in ((own, first), (other, second))
     ]
     return counts, sides[0], sides[1]
+
+
+def _unlike(own: JudgedRun, other: JudgedRun) -> tuple[str, ...]:
+    names = ALIKE if other.run.is_control else BALL
+    found = [name for name in names if own.run.settings.get(name) != other.run.settings.get(name)]
+    if other.run.is_control:
+        found += [role for role in ("adversary", "filter_model") if _digests(own, role) != _digests(other, role)]
+    return tuple(found)
+
+
+def _digests(run: JudgedRun, role: str) -> list[str]:
+    models = run.run.summary.get("model") or {}
+    return sorted(str(model["sha256"]) for name, model in models.items() if name.startswith(role))
 
 
 def _check_same(own: JudgedRun, other: JudgedRun) -> None:

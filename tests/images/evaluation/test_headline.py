@@ -60,3 +60,18 @@ def test_rival_that_is_no_control_is_not_spoken_of(tmp_path: Path) -> None:
 def test_nothing_attacked_is_told(tmp_path: Path) -> None:
     own = judged_run(write_run(tmp_path, [line(0, "skipped"), line(1, "error")]))
     assert headline(own, []) == "No image was attacked: the target had none of 2 right."
+
+
+def test_pgd_is_told_with_the_rows_of_its_restarts(tmp_path: Path) -> None:
+    settings = {**SETTINGS, "attack": "pgd", "num_steps": 40, "num_restarts": 5}
+    own = judged_run(write_run(tmp_path, flips(3), settings=settings))
+    assert "flipped at linf < 0.3 within 205 queries: " in headline(own, [])
+
+
+def test_control_that_was_set_otherwise_is_not_called_beaten(tmp_path: Path) -> None:
+    own = judged_run(write_run(tmp_path / "own", flips(NUM)))
+    settings = {**SETTINGS, "source": "isotropic", "eps": 0.2, "max_queries": 10}
+    control = judged_run(write_run(tmp_path / "control", flips(0), settings=settings))
+    text = headline(own, rivalries(own, [control]))
+    assert "above every control" not in text
+    assert text.endswith(" Set otherwise: \u201cisotropic noise\u201d (eps, max_queries).")

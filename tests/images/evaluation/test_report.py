@@ -115,3 +115,29 @@ def test_text_from_outside_is_escaped(tmp_path: Path) -> None:
     text = page(tmp_path)
     assert "<script>" not in text
     assert "<b>bold" not in text
+
+
+@pytest.mark.parametrize(
+    ("settings", "is_told"),
+    [
+        ({"project": True}, True),
+        ({"project": False}, False),
+        ({"project": True, "eps": None}, False),
+        ({"attack": "pgd"}, True),
+    ],
+)
+def test_page_says_where_no_flips_outside_were_looked_for(
+    tmp_path: Path, settings: dict[str, Any], is_told: bool
+) -> None:
+    write_run(tmp_path, MIXED, settings={**SETTINGS, **settings})
+    assert ("raw flips outside were not looked for" in page(tmp_path)) == is_told
+
+
+def test_control_that_was_set_otherwise_is_marked(tmp_path: Path) -> None:
+    write_run(tmp_path / "own", MIXED)
+    write_run(tmp_path / "clean", MIXED, settings={**SETTINGS, "source": "clean"})
+    write_run(tmp_path / "basis", MIXED, settings={**SETTINGS, "source": "basis", "max_queries": 7})
+    text = page(tmp_path / "own", controls=[tmp_path / "clean", tmp_path / "basis"])
+    assert re.findall('<th scope="row">([^<]*) <small>set otherwise: ([^<]*)</small>', text) == [
+        ("GBSM&#39;s basis, no Eq. 6", "max_queries")
+    ]

@@ -68,3 +68,23 @@ def test_successes_beyond_the_budget_do_not_count(tmp_path: Path) -> None:
 def test_nothing_attacked_gives_nothing_to_compare(tmp_path: Path) -> None:
     own, other = (judged_run(write_run(tmp_path / name, [line(0, "skipped")])) for name in "ab")
     assert rivalries(own, [other]) == []
+
+
+def test_options_and_models_that_should_be_alike_are_told(tmp_path: Path) -> None:
+    def model(digest: str) -> dict[str, dict[str, str]]:
+        return {role: {"name": "m", "sha256": digest} for role in ("target", "adversary", "filter_model_0")}
+
+    own = judged_run(write_run(tmp_path / "own", [line(0, "flip")], model=model("a")))
+    settings = {
+        "alike": ISOTROPIC,
+        "other": {**ISOTROPIC, "norm": "l2", "num_candidates": 7},
+        "pgd": {**SETTINGS, "attack": "pgd", "access": "gradient", "eps": 0.5},
+    }
+    others = [
+        judged_run(
+            write_run(tmp_path / name, [line(0, "flip")], settings=chosen, model=model("b" if name == "other" else "a"))
+        )
+        for name, chosen in settings.items()
+    ]
+    unlike = [rival.unlike for rival in rivalries(own, others)]
+    assert unlike == [(), ("norm", "num_candidates", "adversary", "filter_model"), ("eps",)]
