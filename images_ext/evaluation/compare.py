@@ -6,7 +6,8 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from images_ext.evaluation.compare_tables import COMPARE_NAMES, NEAR_BUDGETS, comparison_tables, run_row
+from images_ext.evaluation.assembly import identify_folder, model_folders
+from images_ext.evaluation.compare_tables import COMPARE_NAMES, NEAR_BUDGETS, ball_of, comparison_tables, run_row
 from images_ext.evaluation.finished_run import read_object, read_run
 from images_ext.evaluation.headline import headline
 from images_ext.evaluation.judged_folders import JudgedRun, judge_folder, judged_run
@@ -150,7 +151,7 @@ def compare_runs(folders: Sequence[str | Path], judge: str | Path) -> dict[str, 
         "target": (own.run.summary.get("model") or {}).get("target"),
         "judge": own.kept["judge"] if own.kept else None,
         "judge_accuracy": own.kept["judge_accuracy"] if own.kept else None,
-        "ball": {name: own.run.settings.get(name) for name in ("norm", "eps", "max_queries")},
+        "ball": ball_of(own.run.settings),
         "rows": [run_row(own, None, {}), *_rival_rows(others, held, near)],
         "page": str(page),
         "versions": package_versions(),
@@ -167,11 +168,22 @@ def _rival_rows(
 
 
 def _is_finished(attack: AttackImagesConfig) -> bool:
-    """Tell whether the folder holds the whole run with these options, whose measured time is then kept."""
+    """Tell whether the folder holds the whole run with these options, whose measured time is then kept.
+
+    A run of models that were trained anew in their folders since is none: it is refused where it would be continued.
+    """
     path = Path(attack.output, SUMMARY_NAME)
-    stored = (read_object(path).get("settings") or {}) if path.is_file() else {}
+    summary = read_object(path) if path.is_file() else {}
+    stored, models = summary.get("settings") or {}, summary.get("model") or {}
     wanted = json.loads(json.dumps(asdict(attack)))
-    return all(stored.get(name, NOT_THERE) == value for name, value in wanted.items() if name not in NOT_BINDING)
+    are_same = all(
+        models[role] == identify_folder(folder)
+        for role, folder in model_folders(attack).items()
+        if role in models and folder.is_dir()
+    )
+    return are_same and all(
+        stored.get(name, NOT_THERE) == value for name, value in wanted.items() if name not in NOT_BINDING
+    )
 
 
 def _judged(folder: str | Path, judge: str | Path) -> JudgedRun:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from images_ext.evaluation import compare, judged_folders
+from images_ext.evaluation.assembly import identify_folder, model_folders
 from images_ext.evaluation.compare import COMPARED, CompareImagesConfig, compare_attacks, compare_runs
 from images_ext.evaluation.run_config import AttackImagesConfig
 from tests.images.evaluation.made_up_runs import FirstPixelJudge, line, write_run
@@ -25,7 +26,9 @@ def runs_made(monkeypatch: pytest.MonkeyPatch) -> list[AttackImagesConfig]:
         made.append(config)
         flips = 6 if config.attack == "pgd" else NUM if config.source == "adversarial" else 3
         lines = [line(i, "flip" if i < flips else "resists") for i in range(NUM)]
-        write_run(Path(config.output), lines, settings=asdict(config), data={"name": "svhn stand-in", "split": "test"})
+        models = {role: identify_folder(folder) for role, folder in model_folders(config).items()}
+        data = {"name": "svhn stand-in", "split": "test"}
+        write_run(Path(config.output), lines, settings=asdict(config), data=data, model=models)
 
     monkeypatch.setattr(compare, "attack_images", attack)
     monkeypatch.setattr(judged_folders, "load_image_target", lambda *_, **__: FirstPixelJudge())
@@ -54,6 +57,7 @@ def test_table_tells_ours_first_and_what_it_beats(tmp_path: Path, runs_made: lis
     assert (isotropic["only_own"], isotropic["is_above"], isotropic["is_control"]) == (9, True, True)
     assert (pgd["only_own"], pgd["is_control"]) == (6, False)
     assert comparison["rows"][2]["ours_against_it_within"]["5"]["only_own"] == 6
+    assert [row["ball"]["max_queries"] for row in comparison["rows"]] == [50, 50, 41]
     assert json.loads((tmp_path / "out" / "compare.json").read_text()) == json.loads(json.dumps(comparison))
     table = (tmp_path / "out" / "compare.md").read_text()
     assert "| isotropic noise | score | 25.0% (" in table
@@ -73,6 +77,23 @@ def test_finished_runs_are_not_run_again_unless_options_differ(
     assert len(runs_made) == 3
 
 
+def test_finished_run_of_models_that_were_trained_anew_is_not_taken(
+    tmp_path: Path, runs_made: list[AttackImagesConfig]
+) -> None:
+    for name in ("judge", "adversary"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "config.json").write_text(f'{{"is": "{name}"}}')
+    shared = {**SHARED, "adversary": str(tmp_path / "adversary"), "filter_model": ["none"]}
+    config = CompareImagesConfig(str(tmp_path / "judge"), ("ours", "pgd"), output=str(tmp_path / "out"), shared=shared)
+    compare_attacks(config)
+    compare_attacks(config)
+    assert len(runs_made) == 2
+    (tmp_path / "adversary" / "config.json").write_text('{"trained": "anew"}')
+    compare_attacks(config)
+    # PGD has no adversary.
+    assert [run.attack for run in runs_made] == ["ours", "pgd", "ours"]
+
+
 def test_finished_folders_stand_in_the_table_too(tmp_path: Path, runs_made: list[AttackImagesConfig]) -> None:
     (tmp_path / "judge").mkdir()
     for name in ("ours", "pgd"):
@@ -90,6 +111,7 @@ def test_finished_folders_stand_in_the_table_too(tmp_path: Path, runs_made: list
         ({"shared": {**SHARED, "source": "clean"}}, "expected shared options without source"),
         ({"shared": {"epsilon": 1}}, "expected options of the attack on images, got others"),
         ({"shared": {"eps": None}}, "expected eps and access gradient for pgd"),
+        ({"shared": {"norm": "mse"}}, "expected norm linf or l2 for pgd, got mse"),
     ],
 )
 def test_wrong_options_are_refused_before_anything_runs(options: dict[str, Any], message: str) -> None:
