@@ -7,7 +7,6 @@ Example:
 """
 
 import argparse
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -68,11 +67,12 @@ def _compare(options: dict[str, Any]) -> int:
     # Not before parsing, so that --help and a misspelt option answer at once.
     from images_ext.evaluation.compare import CompareImagesConfig, compare_attacks
     from images_ext.evaluation.compare_tables import COMPARE_NAMES, comparison_tables
+    from images_ext.evaluation.finished_run import read_object
 
     more = options.pop("attack_options", None)
     shared = {name: value for name, value in options.items() if name not in OWN_OPTIONS}
     if more is not None:
-        shared |= json.loads(Path(more).read_text(encoding="utf-8"))
+        shared |= read_object(Path(more))
     own = {name: value for name, value in options.items() if name in OWN_OPTIONS}
     config = CompareImagesConfig(**own, shared=shared)
     comparison = compare_attacks(config, progress=_show_progress)
