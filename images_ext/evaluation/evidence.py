@@ -1,5 +1,6 @@
 """What speaks for a learned manifold of images: noise, overlap of marginals, spread of codes, and the number M."""
 
+import statistics
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -168,7 +169,7 @@ def particle_quality(
         closest = distances.masked_fill(answers == labels, torch.inf).amin(dim=0)[is_right]
         attacked += int(is_right.sum())
         nearest += closest[closest.isfinite()].tolist()
-    median = float(torch.tensor(nearest).median()) if nearest else None
+    median = statistics.median(nearest) if nearest else None
     return row | {"flips": proportion(len(nearest), attacked), "flip_l2": median}
 
 
