@@ -23,8 +23,8 @@ class ImageAttackResult:
             one, else the closest flip outside it, else None.
         scores: Probabilities of the unchanged image ("original") and of the returned one ("adversarial"), class to
             probability; under label access 1.0 for the predicted class and 0.0 for the others.
-        queries: Rows sent to the target for candidates of this image, up to and including the one that is returned
-            where that is a success, else all of them (the row that checks the unchanged image apart).
+        queries: Rows sent to the target for candidates of this image, every row of the last round included (those for
+            the unchanged image and its clean reconstruction apart); 0 where an error cut the attack short.
         distance: Norm name to size of x' - x, pixels in [0, 1]; None where no image is returned.
         flip_distance: Norm name to the smallest size among all flips that were seen, in the ball or out of it, and
             None where nothing flipped; None where nothing was asked.
