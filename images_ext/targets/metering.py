@@ -85,7 +85,7 @@ class MeteredImageTarget:
         return answer
 
     def logits(self, pixels: Tensor) -> Tensor:
-        """Return logits [batch, classes], differentiable in ``pixels``; every row counts as sent and as distinct.
+        """Return logits [batch, classes] on the CPU, differentiable in ``pixels``; every row is sent and distinct.
 
         Args:
             pixels: In [0, 1], [batch, channels, height, width].
@@ -101,7 +101,8 @@ class MeteredImageTarget:
             )
         check_pixels(pixels)
         self._count(len(pixels), len(pixels))
-        return check_logits(self.target.logits(pixels), num_rows=len(pixels), label_names=self.label_names)
+        answer = check_logits(self.target.logits(pixels), num_rows=len(pixels), label_names=self.label_names)
+        return answer.cpu()  # where labels are, wherever the target runs
 
     def _count(self, num_rows: int, num_distinct: int) -> None:
         counts = self.counts[self.phase]

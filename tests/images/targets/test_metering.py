@@ -96,3 +96,13 @@ def test_counts_of_a_resumed_run_go_on() -> None:
     second.restore_counts({phase: counts.to_dict() for phase, counts in first.counts.items()})
     second.predict(pixels)
     assert second.counts["attack"].rows_sent == 4
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_logits_of_a_target_on_a_gpu_are_where_labels_are() -> None:
+    target = MeteredImageTarget(module().to("cuda"), "gradient")
+    pixels = torch.rand(2, 1, 8, 8, requires_grad=True)
+    logits = target.logits(pixels)
+    assert logits.device.type == "cpu"
+    (gradient,) = torch.autograd.grad(torch.nn.functional.cross_entropy(logits, torch.tensor([0, 1])), pixels)
+    assert gradient.abs().sum() > 0
