@@ -17,11 +17,13 @@ class Counting:
 
     def __init__(self, saved: list[Progress] | None = None) -> None:
         self.progress, self.saved = Progress(), saved if saved is not None else []
+        self.trained_on: list[int] = []
 
     def phase(self, step: int) -> str:
         return "first" if step < 4 else "second"
 
     def step(self, step: int) -> dict[str, float]:
+        self.trained_on.append(step)
         return {"reconstruction": float(step), **({"flips": 1.0} if step == 5 else {})}
 
     def save(self) -> None:
@@ -53,6 +55,7 @@ def test_a_run_that_the_clock_stopped_goes_on_where_it_was(caplog: pytest.LogCap
     assert "time is up after 1 of 7 batches" in caplog.text
     resumed = Counting(stopped.saved)
     assert train_to_the_end(resumed, is_resumed=True, checkpoint_every=3, max_minutes=None)
+    assert resumed.trained_on == list(range(1, 7))
     assert resumed.progress.metrics == whole.progress.metrics
     assert resumed.progress.seconds >= stopped.progress.seconds > 0
 
