@@ -1,7 +1,7 @@
 """The one place where queries are counted, access is limited, and answers are checked."""
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from typing import Literal, get_args
 
 import torch
@@ -12,6 +12,7 @@ from images_ext.protocols import GradientImageTarget, ImageTarget
 from images_ext.targets.answers import check_label_names, check_logits, check_pixels, check_probabilities
 from textsem.outputs import QueryCounts
 from textsem.protocols import Access
+from textsem.runs.query_meter import QueryMeter
 
 __all__ = ["MeteredImageTarget", "Phase"]
 
@@ -43,25 +44,20 @@ class MeteredImageTarget:
         self.target = target
         self.access: Access = access
         self.label_names = check_label_names(target.label_names)
-        self.phase: Phase = "attack"
-        self.counts: dict[Phase, QueryCounts] = {phase: QueryCounts() for phase in get_args(Phase)}
-        self._seen: dict[Phase, set[int]] = {phase: set() for phase in get_args(Phase)}
+        self.meter: QueryMeter[Phase] = QueryMeter(get_args(Phase), "attack")
 
-    @contextmanager
-    def counting(self, phase: Phase) -> Iterator["MeteredImageTarget"]:
+    @property
+    def counts(self) -> dict[Phase, QueryCounts]:
+        """What was asked so far, by phase."""
+        return self.meter.counts
+
+    def counting(self, phase: Phase) -> AbstractContextManager[None]:
         """Count what is asked inside the ``with`` block to ``phase`` (outside: ``attack``)."""
-        if phase not in self.counts:
-            raise ValueError(f"expected phase to be one of {', '.join(self.counts)}, got {phase!r}")
-        before, self.phase = self.phase, phase
-        try:
-            yield self
-        finally:
-            self.phase = before
+        return self.meter.during(phase)
 
     def restore_counts(self, counts: Mapping[str, Mapping[str, int]]) -> None:
         """Take over the counts of a run that is resumed, phase by phase; rows seen before count as new ones."""
-        for phase in self.counts:
-            self.counts[phase] = QueryCounts(**counts.get(phase, {}))
+        self.meter.restore(counts)
 
     def predict(self, pixels: Tensor) -> Tensor:
         """Return probabilities [batch, classes] (one-hot under label access), float32 on the CPU.
@@ -76,7 +72,10 @@ class MeteredImageTarget:
         check_pixels(pixels)
         if len(pixels) == 0:
             return torch.empty(0, len(self.label_names))
-        self._count(len(pixels), self._distinct(pixels))
+        counts = self.meter.current
+        counts.rows_requested += len(pixels)
+        counts.rows_sent += len(pixels)
+        self.meter.add_distinct(map(hash, _row_bytes(pixels)))
         answer = check_probabilities(
             self.target.predict(pixels.detach()), num_rows=len(pixels), label_names=self.label_names
         )
@@ -100,20 +99,12 @@ class MeteredImageTarget:
                 f"{type(self.target).__name__}"
             )
         check_pixels(pixels)
-        self._count(len(pixels), len(pixels))
+        self.meter.add_differentiated(len(pixels))
         answer = check_logits(self.target.logits(pixels), num_rows=len(pixels), label_names=self.label_names)
         return answer.cpu()  # where labels are, wherever the target runs
 
-    def _count(self, num_rows: int, num_distinct: int) -> None:
-        counts = self.counts[self.phase]
-        counts.rows_requested += num_rows
-        counts.rows_sent += num_rows
-        counts.distinct_rows += num_distinct
 
-    def _distinct(self, pixels: Tensor) -> int:
-        """Return how many rows were never asked before in this phase, by a 64-bit hash of their bytes."""
-        seen = self._seen[self.phase]
-        before = len(seen)
-        rows = pixels.detach().float().cpu().contiguous().flatten(1).view(torch.uint8)
-        seen.update(hash(bytes(row.numpy())) for row in rows)
-        return len(seen) - before
+def _row_bytes(pixels: Tensor) -> Iterator[bytes]:
+    """Yield the bytes of each row: hashes of 64 bits tell which were asked before."""
+    rows = pixels.detach().float().cpu().contiguous().flatten(1).view(torch.uint8)
+    return (bytes(row.numpy()) for row in rows)

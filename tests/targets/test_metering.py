@@ -131,7 +131,7 @@ def test_phase_returns_after_an_error() -> None:
     target = MeteredTarget(AnsweringTarget(None))
     with pytest.raises(TargetError, match="expected the target"), target.counting("training"):
         target.predict(["p"], ["a"])
-    assert target.phase == "attack"
+    assert target.meter.phase == "attack"
 
 
 @pytest.mark.parametrize("access", ["score", "label"])

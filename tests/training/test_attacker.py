@@ -52,7 +52,7 @@ def test_every_query_is_counted_as_training(gradient: str, access: Access, rows_
         run.step(STEPS + batches)
         assert rows_sent(run) == batches * BATCH * (2 + INNER * rows_an_update)
     assert run.attacker is not None
-    assert run.attacker.target.phase == "attack"
+    assert run.attacker.target.meter.phase == "attack"
 
 
 def test_nothing_is_asked_in_the_first_two_stages_and_in_warm_up(tmp_path: Path) -> None:

@@ -1,8 +1,8 @@
 """The one place where queries are counted, access is limited, and answers are checked."""
 
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Literal, Protocol, get_args, runtime_checkable
 
 import torch
@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from textsem.outputs import QueryCounts
 from textsem.protocols import Access, GradientTarget, Target
+from textsem.runs.query_meter import QueryMeter
 from textsem.targets.answers import check_probabilities
 
 __all__ = ["MeteredTarget", "Phase", "RepeatingTarget"]
@@ -48,26 +49,21 @@ class MeteredTarget:
         self.access: Access = access
         self.cache_size = cache_size
         self.label_names = tuple(target.label_names)
-        self.phase: Phase = "attack"
-        self.counts: dict[Phase, QueryCounts] = {"training": QueryCounts(), "attack": QueryCounts()}
-        self._seen: dict[Phase, set[int]] = {"training": set(), "attack": set()}
+        self.meter: QueryMeter[Phase] = QueryMeter(get_args(Phase), "attack")
         self._cache: OrderedDict[tuple[str, str], Tensor] = OrderedDict()
 
-    @contextmanager
-    def counting(self, phase: Phase) -> Iterator["MeteredTarget"]:
+    @property
+    def counts(self) -> dict[Phase, QueryCounts]:
+        """What was asked so far, by phase."""
+        return self.meter.counts
+
+    def counting(self, phase: Phase) -> AbstractContextManager[None]:
         """Count what is asked inside the ``with`` block to ``phase`` (outside: ``attack``)."""
-        if phase not in self.counts:
-            raise ValueError(f"expected phase to be one of {', '.join(self.counts)}, got {phase!r}")
-        before, self.phase = self.phase, phase
-        try:
-            yield self
-        finally:
-            self.phase = before
+        return self.meter.during(phase)
 
     def restore_counts(self, counts: Mapping[str, Mapping[str, int]]) -> None:
         """Take over the counts of a run that is resumed, phase by phase; what was asked before is not remembered."""
-        for phase in self.counts:
-            self.counts[phase] = QueryCounts(**counts[phase])
+        self.meter.restore(counts)
 
     def predict(self, premises: Sequence[str], hypotheses: Sequence[str]) -> Tensor:
         """Return probabilities [batch, classes] (one-hot under label access), float32 on the CPU.
@@ -77,7 +73,7 @@ class MeteredTarget:
             ValueError: If the numbers of premises and hypotheses differ, or a row of the answer is no probabilities.
         """
         pairs = list(zip(premises, hypotheses, strict=True))
-        counts = self.counts[self.phase]
+        counts = self.meter.current
         counts.rows_requested += len(pairs)
         known = {pair: self._cache[pair] for pair in pairs if pair in self._cache}
         unknown = list(dict.fromkeys(pair for pair in pairs if pair not in known)) if self.cache_size else pairs
@@ -105,18 +101,13 @@ class MeteredTarget:
                 "expected gradient access, which is for word-level targets in the same process, "
                 f"got {self.access} access to {type(self.target).__name__}"
             )
-        counts = self.counts[self.phase]
-        counts.rows_requested += len(premises)
-        counts.rows_sent += len(premises)
-        counts.distinct_rows += len(premises)
+        self.meter.add_differentiated(len(premises))
         return self.target.logits_from_soft_words(premises, word_ids, weights, mask, words)
 
     def _ask(self, pairs: list[tuple[str, str]]) -> Tensor:
-        counts, seen = self.counts[self.phase], self._seen[self.phase]
+        counts = self.meter.current
         counts.rows_sent += len(pairs)
-        before = len(seen)
-        seen.update(map(hash, pairs))
-        counts.distinct_rows += len(seen) - before
+        self.meter.add_distinct(map(hash, pairs))
         repeated_before = _rows_retried(self.target)
         try:
             answer = self.target.predict([premise for premise, _ in pairs], [hypothesis for _, hypothesis in pairs])
