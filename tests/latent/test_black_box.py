@@ -45,11 +45,12 @@ def test_two_rows_a_pair_and_one_for_the_value_are_asked_and_labels_stay_with_th
 
 def test_a_step_moves_the_surrogate_and_leaves_it_frozen_and_at_rest() -> None:
     torch.manual_seed(0)
-    network = nn.Sequential(nn.Linear(4, 3), nn.Dropout(0.5)).double().eval().requires_grad_(False)
+    layer = nn.Linear(4, 3)
+    network = nn.Sequential(layer, nn.Dropout(0.5)).double().eval().requires_grad_(False)
     optimizer = torch.optim.SGD(network.parameters(), lr=0.1)
-    before, inputs = network[0].weight.clone(), normal(6, 4)
+    before, inputs = layer.weight.clone(), normal(6, 4)
     distillation_step(network, optimizer, (inputs,), torch.eye(3, dtype=torch.float64).repeat(2, 1))
-    assert not torch.equal(network[0].weight, before)
+    assert not torch.equal(layer.weight, before)
     assert not network.training
     assert not any(parameter.requires_grad for parameter in network.parameters())
 
