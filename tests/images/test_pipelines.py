@@ -11,6 +11,9 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
+from images_ext import pipelines
+from images_ext.evaluation.assembly import LoadedImageAttack, assemble
+from images_ext.evaluation.run_config import AttackImagesConfig
 from images_ext.pipelines import ImageAttackPipeline, pipeline
 from images_ext.targets.callable_target import CallableTarget
 from tests.images.test_model import SHAPE, tiny_model
@@ -174,3 +177,21 @@ def test_target_that_ails_itself_is_no_bad_image() -> None:
     attack = pipeline("image-attack", tiny_model(), target=narrow)
     with pytest.raises(TargetError, match="for the classes cat, dog, owl"):
         attack(list(images(2)))
+
+
+def test_options_reach_the_attack(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[AttackImagesConfig] = []
+
+    def remember(config: AttackImagesConfig, **given: Any) -> LoadedImageAttack:
+        seen.append(config)
+        return assemble(config, **given)
+
+    monkeypatch.setattr(pipelines, "assemble", remember)
+    options: dict[str, Any] = {
+        "access": "label", "source": "cone", "norm": "rms", "eps": 0.2, "max_queries": 7, "project": False,
+        "decoding": "decoded", "seed": 5, "device": "cpu",
+    }  # fmt: skip
+    pipeline("image-attack", tiny_model(), target=brightness, label_names=NAMES, batch_size=3, **options)
+    (config,) = seen
+    assert {name: getattr(config, name) for name in options} == options
+    assert config.chunk_size == 3

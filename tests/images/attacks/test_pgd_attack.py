@@ -18,6 +18,8 @@ def test_returned_images_are_flips_inside_the_ball_and_every_row_counts(norm: st
     assert 0 < sum(outcome.is_success for outcome in outcomes) < 12
     assert {o.queries for o in outcomes if not o.is_success} == {18}
     assert all(o.queries % 6 == 0 for o in outcomes)
+    # What flips at the first start has no further one.
+    assert min(o.queries for o in outcomes if o.is_success) == 6
     assert sum(outcome.queries for outcome in outcomes) == target.rows
     for image, label, outcome in zip(images, labels, outcomes, strict=True):
         if outcome.returned is not None:
@@ -61,6 +63,31 @@ def test_an_image_gets_the_same_whatever_its_batch_mates_are() -> None:
             whole.queries,
             whole.flip_distance,
         )
+
+
+def test_restarts_begin_at_points_of_the_ball_that_follow_the_seed() -> None:
+    class Steady(LinearTarget):
+        """Calls everything class a, and remembers where each restart began."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.starts: list[torch.Tensor] = []
+
+        def logits(self, pixels: torch.Tensor) -> torch.Tensor:
+            if pixels.requires_grad:
+                self.starts.append(pixels.detach().clone())
+            return pixels.flatten(1).sum(dim=1, keepdim=True) * 0 + torch.tensor([[9.0, 0.0, 0.0]])
+
+    image, starts = some_images(1), []
+    for seed in (0, 0, 1):
+        target = Steady()
+        PgdAttack(Ball("linf", 0.1), num_steps=1, num_restarts=3, seed=seed).attack(image, [0], target)
+        starts.append(torch.cat(target.starts))
+    first, again, other = starts
+    assert torch.equal(first, again)
+    different = torch.cat([first, other, to_pixels(image)])
+    assert torch.cdist(different.flatten(1), different.flatten(1)).fill_diagonal_(1).min() > 0.1
+    assert (first - to_pixels(image)).abs().max() <= 0.1 + 1e-6
 
 
 def test_nothing_succeeds_at_radius_0() -> None:

@@ -10,6 +10,7 @@ import pytest
 from images_ext.evaluation import compare, judged_folders
 from images_ext.evaluation.assembly import identify_folder, model_folders
 from images_ext.evaluation.compare import COMPARED, CompareImagesConfig, compare_attacks, compare_runs
+from images_ext.evaluation.compare_tables import comparison_tables
 from images_ext.evaluation.run_config import AttackImagesConfig
 from tests.images.evaluation.made_up_runs import FirstPixelJudge, line, write_run
 
@@ -75,6 +76,36 @@ def test_finished_runs_are_not_run_again_unless_options_differ(
     assert [config.source for config in runs_made] == ["adversarial", "clean"]
     compare_attacks(CompareImagesConfig(judge, ("ours",), output=out, shared={**SHARED, "eps": 0.2}))
     assert len(runs_made) == 3
+
+
+def test_every_cell_of_the_table_is_what_its_column_says(tmp_path: Path, runs_made: list[AttackImagesConfig]) -> None:
+    (tmp_path / "judge").mkdir()
+    lines = [
+        line(0, "flip", queries=3),
+        line(1, "flip", judged_after=1, queries=10),
+        line(2, "flip", shift=100, queries=100),
+        line(3, "resists"),
+        line(4, "flip", judged_before=2, judged_after=0, queries=30),
+        line(5, "skipped"),
+    ]
+    write_run(tmp_path / "run", lines)
+    table = comparison_tables(compare_runs([tmp_path / "run"], tmp_path / "judge")).splitlines()
+    columns, _, cells = ([cell.strip() for cell in row.split("|")[1:-1]] for row in table if row.startswith("|"))
+    found = {column: cell.split(" (")[0] for column, cell in zip(columns, cells, strict=True)}
+    assert found | {"access": ""} == {
+        "attack": "E'",
+        "access": "",
+        "raw flips": "80.0%",
+        "success in the ball": "60.0%",
+        "joint success": "20.0%",
+        "of both right": "25.0%",
+        "label kept": "66.7%",
+        "joint within 5": "20.0%",
+        "joint within 20": "20.0%",
+        "median queries": "30",
+        "at success": "10",
+        **dict.fromkeys(("ours minus it", "p", "within 5: ours minus it, p", "within 20: ours minus it, p"), ""),
+    }
 
 
 def test_finished_run_of_models_that_were_trained_anew_is_not_taken(

@@ -52,6 +52,23 @@ def test_flips_are_counted_among_images_that_the_target_has_right() -> None:
     assert found["flip_l2"] > 0
 
 
+def test_closest_flips_of_two_images_have_their_mean_as_median() -> None:
+    model, images = tiny_model(), data(2)
+    originals = {row.numpy().tobytes(): int(label) for row, label in zip(images.images, images.labels, strict=True)}
+
+    def owl_but_for_originals(pixels: Tensor) -> Tensor:
+        rows = (pixels * 255).round().to(torch.uint8)
+        classes = [originals.get(row.numpy().tobytes(), 2) for row in rows]
+        return torch.nn.functional.one_hot(torch.tensor(classes), 3).float()
+
+    found = particle_quality(model, images, CallableTarget(owl_but_for_originals, NAMES), num_particles=2, seed=1)
+    moved = code_images(model, images.pixels(slice(None)), images.labels, num_particles=2, seed=1).adversarial
+    decoded = (model.decode(moved) * 255).round()
+    closest = ((decoded - images.images) / 255).flatten(2).norm(dim=-1).min(dim=0).values.detach()
+    assert abs(float(closest[0] - closest[1])) > 0.01
+    assert found["flip_l2"] == pytest.approx(closest.mean().item(), rel=1e-5)
+
+
 def test_three_whole_files_say_what_was_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tiny_model().save_pretrained(tmp_path / "adversary", dtype=torch.float32)
     monkeypatch.setattr(evidence, "load_images", lambda *_, limit: data(limit))

@@ -141,3 +141,27 @@ def test_control_that_was_set_otherwise_is_marked(tmp_path: Path) -> None:
     assert re.findall('<th scope="row">([^<]*) <small>set otherwise: ([^<]*)</small>', text) == [
         ("GBSM&#39;s basis, no Eq. 6", "max_queries")
     ]
+
+
+def test_every_rate_of_the_page_is_the_one_its_row_names(tmp_path: Path) -> None:
+    write_judged_run(tmp_path, [*MIXED, line(6, "flip", judged_before=2, judged_after=0)])
+    text = page(tmp_path)
+    table = text[text.index("with every denominator") : text.index("</table>")]
+    rows = re.findall(r'<th scope="row">(.*?)</th>.*?(\d+ / \d+)</td><td>(.*?)</td></tr>', table)
+    assert rows == [
+        ("joint success", "1 / 5", "the target had right"),
+        ("", "1 / 4", "target and judge had right"),
+        ("", "1 / 7", "all"),
+        ("success: a flip inside the ball", "3 / 5", "the target had right"),
+        ("", "3 / 7", "all"),
+        ("raw flips: inside or outside", "4 / 5", "the target had right"),
+        ("flips of the clean reconstruction", "0 / 5", "the target had right and was asked about"),
+        ("label kept", "2 / 3", "successes"),
+        ("", "1 / 2", "successes on inputs that the judge had right"),
+        ("", "3 / 4", "raw flips"),
+        ("the judge follows the target", "1 / 3", "successes"),
+        ("the judge is right on inputs", "5 / 6", "all that were asked about"),
+    ]
+    (own,) = re.findall('<tr class=own><th scope="row" class="num">0.3</th>(.*?)</tr>', text)
+    flips, _, of_all, kept, accuracy = re.findall("<td[^>]*>(.*?)</td>", own)
+    assert (flips, of_all, kept, accuracy) == ("60.0%", "42.9%", "20.0%", "33.3%")

@@ -19,6 +19,7 @@ from images_ext.targets.loading import TargetFacts, load_image_target, save_imag
 from images_ext.targets.residual import ResidualConfig, ResidualNetwork
 from tests.images.attacks.toys import NAMES, lively_moves, some_images
 from tests.images.test_model import SHAPE
+from textsem.latent.shells import HybridShrinkingSearch, IterativeStochasticSearch
 
 SHORT: dict[str, Any] = {
     "max_queries": 12,
@@ -134,6 +135,47 @@ def test_seed_and_batch_size(folders: Path) -> None:
     attack_images(config(folders, "c", seed=1))
     assert lines(folders, "a") == lines(folders, "b")
     assert lines(folders, "a") != lines(folders, "c")
+
+
+def test_candidates_outside_are_moved_onto_the_ball_where_that_is_asked_for(folders: Path) -> None:
+    ball: dict[str, Any] = {"norm": "linf", "eps": 0.2}
+    for project in (False, True):
+        attack_images(config(folders, project=project, **ball))
+        results = read_results(folders / "run" / RESULTS_NAME)
+        reached = [distance["linf"] for r in results if (distance := r.distance)]
+        assert any(distance >= 0.2 for distance in reached) != project
+
+
+def test_gradients_filter_and_restarts_are_used_where_they_are_asked_for(folders: Path) -> None:
+    changed: dict[str, dict[str, Any]] = {
+        "score": {},
+        "gradient": {"access": "gradient"},
+        "filter": {"filter_model": [str(folders / "filter")], "filter_lead": 0.0},
+    }
+    for name, changes in changed.items():
+        attack_images(config(folders, name, max_queries=30, norm="linf", eps=0.2, **changes))
+    assert lines(folders, "gradient") != lines(folders, "score") != lines(folders, "filter")
+    attack_images(config(folders, attack="pgd", access="gradient", norm="linf", eps=0.001, num_restarts=2))
+    results = read_results(folders / "run" / RESULTS_NAME)
+    # Three steps and a question, twice.
+    assert {result.queries for result in results if result.status == "failed"} == {8}
+
+
+@pytest.mark.parametrize(
+    ("attack", "search"), [("stochastic", IterativeStochasticSearch), ("shrinking", HybridShrinkingSearch)]
+)
+def test_searches_are_those_of_their_names(
+    folders: Path, monkeypatch: pytest.MonkeyPatch, attack: str, search: type
+) -> None:
+    made: list[type] = []
+
+    def remember(moves: object, search: object, *_: object, **__: object) -> object:
+        made.append(type(search))
+        return None
+
+    monkeypatch.setattr(assembly, "LatentSearchAttack", remember)
+    assembly.assemble(config(folders, attack=attack))
+    assert made == [search]
 
 
 def test_judge_must_be_independent_and_is_heard_afterwards(folders: Path, monkeypatch: pytest.MonkeyPatch) -> None:
