@@ -8,11 +8,11 @@ Example:
 
 import argparse
 import logging
-import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from textsem.commands.parsing import shown_command
 from textsem.runs.endings import TRAINING_KEPT, end
 
 
@@ -53,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Train, save, and print where; return the exit code."""
     given = sys.argv[1:] if arguments is None else list(arguments)
     options = vars(parse_arguments(given))
-    command = f"python scripts/train_image_adversary.py {shlex.join(given)}"
+    command = shown_command("python scripts/train_image_adversary.py", given)
     threads = options.pop("num_threads")
 
     def train() -> int:

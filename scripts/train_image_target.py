@@ -8,11 +8,11 @@ Example:
 
 import argparse
 import logging
-import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from textsem.commands.parsing import shown_command
 from textsem.runs.endings import TRAINING_KEPT, end
 
 
@@ -47,13 +47,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Train, measure, save, and print the card; return the exit code."""
     given = sys.argv[1:] if arguments is None else list(arguments)
     options = parse_arguments(given)
-    return end(lambda: _train(options, _shown(given)), output=options.output, kept=TRAINING_KEPT)
-
-
-def _shown(given: Sequence[str]) -> str:
-    """Return the command for the card: of a path that starts at the root, its name alone."""
-    words = [Path(word).name if Path(word).is_absolute() else word for word in given]
-    return f"python scripts/train_image_target.py {shlex.join(words)}"
+    return end(
+        lambda: _train(options, shown_command("python scripts/train_image_target.py", given)),
+        output=options.output,
+        kept=TRAINING_KEPT,
+    )
 
 
 def _train(options: argparse.Namespace, command: str) -> int:

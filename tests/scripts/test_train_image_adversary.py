@@ -36,3 +36,17 @@ def test_data_that_is_not_there_is_named(
     error = capsys.readouterr().err
     assert error.startswith("error: expected ")
     assert str(tmp_path / "none") in error
+
+
+def test_card_names_no_folder_of_the_machine(
+    script: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    jobs: list[ImageAdversaryJob] = []
+    monkeypatch.setattr("images_ext.training.adversary_run.run_image_adversary_job", jobs.append)
+    output = tmp_path / "made"
+    assert (
+        script.main(["--dataset", "mnist", "--data", str(tmp_path), "--output", str(output), "--num-threads", "1"]) == 0
+    )
+    assert jobs[0].command == (
+        f"python scripts/train_image_adversary.py --dataset mnist --data {tmp_path.name} --output made --num-threads 1"
+    )
