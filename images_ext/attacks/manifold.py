@@ -107,7 +107,9 @@ class ManifoldSearch:
         """Return the next images to be asked; see ``ImageSearch``."""
         self._budget = self._budget or limit
         size = next((size for bound, size in ROUND_SIZES if self._num_sent < bound), LAST_ROUND_SIZE)
-        if self._asked and not self._is_fixed and self._num_sent >= self._config.num_first and not self._is_done:
+        # A filter may leave few first candidates: what is drawn around them is asked all the same.
+        is_first_over = self._num_sent >= self._config.num_first or not len(self._pool)
+        if self._asked and not self._is_fixed and is_first_over and not self._is_done:
             self._pool, size = self._next_generation(), self._config.num_asked
         places = self._sure_first()[: min(size, limit)] if not self._is_done else torch.arange(0)
         if len(places):

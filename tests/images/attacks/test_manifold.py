@@ -101,6 +101,15 @@ def test_search_ends_at_a_success() -> None:
     assert all(outcome.queries < 40 for outcome in outcomes)
 
 
+def test_few_first_candidates_do_not_end_the_search() -> None:
+    """A filter may leave fewer than are asked before answers are used; the budget is spent around those."""
+    target, images = LinearTarget(), some_images(2)
+    config = SearchConfig(num_candidates=3, num_first=6, num_drawn=16, num_asked=4)
+    factory = ManifoldAttack(lively_moves("adversarial"), Ball("l2", 1e-9), config=config)
+    outcomes = SearchAttack(factory, Ball("l2", 1e-9), 40, False).attack(images, right_labels(target, images), target)
+    assert [outcome.queries for outcome in outcomes] == [40, 40]
+
+
 def test_filter_model_keeps_the_label_of_all_that_is_asked() -> None:
     moves, images = lively_moves(), some_images(8)
     target = centred_target(moves, images, scale=5.0)
