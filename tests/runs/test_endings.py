@@ -97,7 +97,9 @@ def test_ctrl_c_tells_what_is_kept(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def run_in_process(work: str) -> "subprocess.Popen[str]":
-    code = f"import os, sys, time\nfrom textsem.runs.endings import end\n{work}\nsys.exit(end(work, kept='kept'))"
+    heard = "signal.signal(signal.SIGINT, signal.default_int_handler)"  # tests in the background inherit that it is not
+    code = f"import os, signal, sys, time\n{heard}\nfrom textsem.runs.endings import end\n{work}\n"
+    code += "sys.exit(end(work, kept='kept'))"
     return subprocess.Popen(
         [sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
