@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from images_ext.evaluation.options import image_parser
 from textsem.runs.endings import end
 
 DEFAULT_OUTPUT = "runs/compare_images"
@@ -20,20 +21,12 @@ OWN_OPTIONS = ("judge", "attacks", "folders", "output")
 
 def parse_options(arguments: Sequence[str] | None = None) -> dict[str, Any]:
     """Return the options that were given; those of the attack by the names of ``AttackImagesConfig``."""
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        argument_default=argparse.SUPPRESS,
-        allow_abbrev=False,
-    )
+    parser = image_parser(__doc__, data_default="IMAGES_EXT_DATA")
     add = parser.add_argument
     add("--judge", required=True, help="bundled, or folder of a classifier that took no part in the attacks")
     add("--attacks", nargs="*", metavar="NAME", help="ours, clean, isotropic, basis, cone, reconstruction, pgd, ...")
     add("--folders", nargs="+", metavar="DIR", help="finished runs that stand in the table too")
     add("--output", help=f"folder of the table and of one folder an attack (default: {DEFAULT_OUTPUT})")
-    add("--dataset", choices=["mnist", "svhn", "celeba", "drawn-digits"], help="which images (default: mnist)")
-    add("--data", help="folder, file or hub id of them (default: IMAGES_EXT_DATA)")
-    add("--split", choices=["train", "dev", "test"], help="of the data (default: test)")
     add("--limit", type=int, help="number of images, from the start; 0 for all (default: 1000)")
     add("--target", help="bundled, or folder of a classifier (default: bundled)")
     add("--adversary", help="bundled, or folder of a trained adversary (default: bundled)")
