@@ -1,5 +1,6 @@
 """The transpose CNN decoder of images (Table 10: three layers of 64 filters, kernel 5, stride 2)."""
 
+import math
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -21,6 +22,7 @@ class ImageDecoderConfig:
         filters: Of the transposed convolutions, each of which doubles height and width ([64, 64, 64] in Table 10).
         kernel_size: Pixels that a filter writes to each way (5 in Table 10).
         out_kernel_size: Pixels that the last convolution, from filters to colours, sees each way, odd.
+        has_linear_path: Whether a linear map of the code is added before the sigmoid.
     """
 
     image_shape: tuple[int, int, int]
@@ -30,6 +32,7 @@ class ImageDecoderConfig:
     filters: tuple[int, ...] = (64, 64, 64)
     kernel_size: int = 5
     out_kernel_size: int = 1
+    has_linear_path: bool = False
 
     def __post_init__(self) -> None:
         """Check that the transposed convolutions can end at the size of the image.
@@ -81,6 +84,8 @@ class ImageDecoder(nn.Module):
         self.layers = nn.ModuleList(layers)
         last = (config.start_channels, *config.filters)[-1]
         self.out = nn.Conv2d(last, config.image_shape[0], config.out_kernel_size, padding=config.out_kernel_size // 2)
+        num_pixels = math.prod(config.image_shape)
+        self.linear = nn.Linear(config.latent_dim, num_pixels) if config.has_linear_path else None
 
     def forward(self, codes: Tensor) -> Tensor:
         """Return pixels in [0, 1], [batch, channels, height, width], of ``codes`` [batch, latent]."""
@@ -93,5 +98,7 @@ class ImageDecoder(nn.Module):
         hidden = hidden.contiguous(memory_format=torch.channels_last)
         for layer in self.layers:
             hidden = layer(nn.functional.silu(hidden))
-        pixels: Tensor = torch.sigmoid(self.out(nn.functional.silu(hidden)))
-        return pixels.contiguous()
+        logits: Tensor = self.out(nn.functional.silu(hidden)).contiguous()
+        if self.linear is not None:
+            logits = logits + self.linear(codes).reshape(logits.shape)
+        return torch.sigmoid(logits)

@@ -1,5 +1,6 @@
 """The feature extractor of images (Table 10: 28x28x1, 64x64x3 or 32x32x3, hidden [40, 40])."""
 
+import math
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -19,6 +20,7 @@ class ExtractorConfig:
         hidden: Widths of the dense layers ([40, 40] in Table 10).
         feature_dim: Width of the features, which a particle reads (28x28, 64x64 or 32x32 in Table 10).
         kernel_size: Pixels that a filter sees each way, odd.
+        has_linear_path: Whether a linear map of all pixels is added to the features.
     """
 
     image_shape: tuple[int, int, int]
@@ -26,6 +28,7 @@ class ExtractorConfig:
     hidden: tuple[int, ...] = ()
     feature_dim: int = 100
     kernel_size: int = 3
+    has_linear_path: bool = False
 
 
 class Extractor(nn.Module):
@@ -48,6 +51,8 @@ class Extractor(nn.Module):
             size = [(side + 1) // 2 for side in size]
         dims = (widths[-1] * size[0] * size[1], *config.hidden, config.feature_dim)
         self.dense = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(dims))
+        num_pixels = math.prod(config.image_shape)
+        self.linear = nn.Linear(num_pixels, config.feature_dim) if config.has_linear_path else None
 
     def forward(self, pixels: Tensor) -> Tensor:
         """Return features.
@@ -71,4 +76,4 @@ class Extractor(nn.Module):
         features: Tensor = hidden.flatten(1)
         for i, layer in enumerate(self.dense):
             features = layer(nn.functional.silu(features) if i else features)
-        return features
+        return features if self.linear is None else features + self.linear(pixels.flatten(1))

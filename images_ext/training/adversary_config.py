@@ -28,6 +28,7 @@ class AdversaryTrainingConfig:
         adversarial_batch_size: Images a batch of the other two (64 in Table 10).
         learning_rate: Adam's rate in the first stage; warmed up over ``warmup_steps``, then half a cosine.
         warmup_steps: Steps of linear warm-up.
+        principal_images: Training images at whose principal components the linear paths start; 0: at drawn weights.
         norm: Of x' - x in Eq. 6, pixels in [0, 1]: l2, linf, rms or mse; ``learner.epsilon`` is in its units.
         reconstruction_norm: What reconstructions of x and x' are trained by.
         learner: Settings of Algorithm 2, code noise and the gate's epsilon included.
@@ -62,6 +63,7 @@ class AdversaryTrainingConfig:
     adversarial_batch_size: int = 64
     learning_rate: float = 2e-3
     warmup_steps: int = 200
+    principal_images: int = 0
     norm: Norm = "l2"
     reconstruction_norm: Norm = "l2"
     learner: LearnerConfig = field(default_factory=lambda: LearnerConfig(perturbation_input="features"))
@@ -149,9 +151,12 @@ def _base_model(
     decoder: ImageDecoderConfig,
 ) -> ImageAdversaryConfig:
     particle = ParticleConfig(latent_dim, (40, 40), latent_dim, skip=True, is_spherical=True, output_scale=0.1)
+    extractor = ExtractorConfig(
+        image_shape, channels=channels, feature_dim=latent_dim, has_linear_path=decoder.has_linear_path
+    )
     return ImageAdversaryConfig(
         num_classes=num_classes,
-        extractor=ExtractorConfig(image_shape, channels=channels, feature_dim=latent_dim),
+        extractor=extractor,
         particle=particle,
         particle_adv=particle,
         decoder=decoder,
@@ -168,20 +173,37 @@ def _mnist(image_shape: tuple[int, int, int], num_classes: int) -> Preset:
 
 def _svhn(image_shape: tuple[int, int, int], num_classes: int) -> Preset:
     decoder = ImageDecoderConfig(
-        image_shape, 128, hidden=(256,), start_channels=32, filters=(32, 16), kernel_size=4, out_kernel_size=3
+        image_shape,
+        128,
+        hidden=(256,),
+        start_channels=32,
+        filters=(32, 16),
+        kernel_size=4,
+        out_kernel_size=3,
+        has_linear_path=True,
     )
     model = _base_model(image_shape, num_classes, latent_dim=128, channels=(16, 32), decoder=decoder)
-    return Preset(model, AdversaryTrainingConfig(reconstruction_steps=3000, learner=_base_learner(7.0, 2.0)))
+    training = AdversaryTrainingConfig(
+        reconstruction_steps=2000, principal_images=6000, learner=_base_learner(7.0, 2.0)
+    )
+    return Preset(model, training)
 
 
 def _celeba(image_shape: tuple[int, int, int], num_classes: int) -> Preset:
     decoder = ImageDecoderConfig(
-        image_shape, 128, start_channels=32, filters=(32, 16, 8), kernel_size=4, out_kernel_size=3
+        image_shape,
+        128,
+        start_channels=32,
+        filters=(32, 16, 8),
+        kernel_size=4,
+        out_kernel_size=3,
+        has_linear_path=True,
     )
     model = _base_model(image_shape, num_classes, latent_dim=128, channels=(16, 32, 32), decoder=decoder)
     training = AdversaryTrainingConfig(
-        reconstruction_steps=2500,
+        reconstruction_steps=1500,
         adversarial_steps=250,
+        principal_images=4000,
         learner=_base_learner(14.0, 2.0),
         surrogate_channels=(16, 32, 32),
     )

@@ -16,6 +16,7 @@ from images_ext.training.adversary import ImageAdversaryRun, train_image_adversa
 from images_ext.training.adversary_config import AdversaryTrainingConfig, Preset, preset
 from images_ext.training.adversary_report import measure_adversary, write_adversary_card
 from images_ext.training.attacker import Attacker
+from images_ext.training.principal_start import start_at_principal_components
 from textsem.latent.configuration import LearnerConfig
 from textsem.latent.objective import Norm
 
@@ -87,7 +88,7 @@ def run_image_adversary_job(job: ImageAdversaryJob) -> Path:
         raise ValueError("expected a target beside a keeper, got none")
     images, held_out = _split(load_images(job.dataset, job.data, "train", limit=job.limit), job.held_out)
     shapes = job.shapes(images)
-    model = _start(job, shapes)
+    model = _start(job, shapes, images)
     attacker = None if job.target is None else _attacker(job, model, shapes.training)
     identity = {"target": _name(job.target), "keeper": _name(job.keeper), "access": job.access}
     identity |= {"start_from": _name(job.start_from)}
@@ -123,9 +124,14 @@ def _split(images: ImageSet, held_out: int) -> tuple[ImageSet, ImageSet]:
     return images.select(slice(0, len(images) - held_out)), images.select(slice(len(images) - held_out, None))
 
 
-def _start(job: ImageAdversaryJob, shapes: Preset) -> ImageAdversary:
+def _start(job: ImageAdversaryJob, shapes: Preset, images: ImageSet) -> ImageAdversary:
     if job.start_from is None:
-        return ImageAdversary(shapes.model).initialise(torch.Generator().manual_seed(job.seed))
+        model = ImageAdversary(shapes.model).initialise(torch.Generator().manual_seed(job.seed))
+        if shapes.training.principal_images and not job.resume:
+            order = torch.randperm(len(images), generator=torch.Generator().manual_seed(job.seed))
+            pixels = images.pixels(order[: shapes.training.principal_images])
+            start_at_principal_components(model, pixels, seed=job.seed)
+        return model
     model = ImageAdversary.from_pretrained(job.start_from).train()
     if model.config != shapes.model:
         raise ValueError(f"expected an adversary of the shapes of this preset in {job.start_from}, got {model.config}")

@@ -160,10 +160,11 @@ PRESETS: dict[str, TargetPreset] = {
     "celeba": TargetPreset(
         width=0.5,
         training=ImageTargetTrainingConfig(
-            num_epochs=3,
-            batch_size=64,
+            num_epochs=8,
+            batch_size=32,
+            learning_rate=3e-3,
             attack=PgdConfig(_LINF_COLOUR, 10 / 255, num_steps=1),
-            epsilon_epochs=1.5,
+            epsilon_epochs=4.0,
             is_mirrored=True,
             last_attack=PgdConfig(_LINF_COLOUR, 1 / 255, num_steps=40),
             num_last_images=256,

@@ -41,3 +41,16 @@ def test_every_pixel_depends_on_the_code() -> None:
     codes = torch.randn(2, 4, generator=torch.Generator().manual_seed(1))
     first, second = decoder(codes)
     assert (first != second).all()
+
+
+def test_the_linear_path_is_added_before_the_sigmoid() -> None:
+    decoder = ImageDecoder(ImageDecoderConfig((2, 4, 3), 5, filters=(3,), start_channels=2, has_linear_path=True))
+    draw_layers(decoder, torch.Generator().manual_seed(0))
+    codes = torch.randn(6, 5, generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        together, linear = decoder(codes), decoder.linear
+        assert linear is not None
+        decoder.linear = None
+        alone = torch.logit(decoder(codes))
+        expected = torch.sigmoid(alone + linear(codes).reshape(6, 2, 4, 3))
+    torch.testing.assert_close(together, expected)

@@ -32,6 +32,17 @@ def test_every_pixel_is_read() -> None:
     assert (pixels.grad != 0).all()
 
 
+def test_the_linear_path_is_added_to_the_features() -> None:
+    extractor = Extractor(ExtractorConfig((2, 4, 3), channels=(3,), feature_dim=5, has_linear_path=True))
+    draw_layers(extractor, torch.Generator().manual_seed(0))
+    pixels = torch.rand(6, 2, 4, 3, generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        together, linear = extractor(pixels), extractor.linear
+        assert linear is not None
+        extractor.linear = None
+        torch.testing.assert_close(together, extractor(pixels) + linear(pixels.reshape(6, 24)))
+
+
 def test_other_shapes_are_refused() -> None:
     extractor = Extractor(ExtractorConfig((1, 4, 4), channels=()))
     with pytest.raises(ValueError, match=r"expected pixels of shape \[batch, 1, 4, 4\], got \[2, 1, 4, 5\]"):

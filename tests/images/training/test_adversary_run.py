@@ -121,3 +121,25 @@ def test_measured_distance_is_that_of_the_decoded_draws() -> None:
         decoded = model.decode(model.codes(model.features(pixels), theta)[0])
     expected = (decoded - pixels).flatten(1).norm(dim=1).mean().item()
     assert measure_adversary(model, images, seed=7)["reconstruction_l2"] == pytest.approx(expected, abs=1e-5)
+
+
+def test_linear_paths_start_at_the_principal_components_of_training_images_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[torch.Tensor] = []
+
+    def start(model: ImageAdversary, pixels: torch.Tensor, *, seed: int) -> None:
+        assert seed == 3
+        seen.append(pixels)
+
+    monkeypatch.setattr(adversary_run, "start_at_principal_components", start)
+    run_image_adversary_job(job(tmp_path / "plain", target=None, manifold_steps=0))
+    assert not seen  # the preset of MNIST starts at drawn weights
+    shapes = JOB.shapes(some_images())
+    changed = replace(shapes, training=replace(shapes.training, principal_images=10, adversarial_steps=0))
+    monkeypatch.setattr(ImageAdversaryJob, "shapes", lambda self, images: changed)
+    run_image_adversary_job(job(tmp_path / "principal", target=None))
+    (pixels,) = seen
+    training_images = {row.numpy().tobytes() for row in some_images(24).pixels(slice(0, 18))}
+    assert len(pixels) == 10
+    assert {row.numpy().tobytes() for row in pixels} <= training_images
