@@ -17,7 +17,7 @@ from images_ext.data.loading import DataUnavailableError, load_images
 from images_ext.evaluation.run_config import AttackImagesConfig
 from images_ext.model import ImageAdversary
 from images_ext.protocols import GradientImageTarget, ImageTarget
-from images_ext.targets.loading import load_image_target
+from images_ext.targets.loading import load_image_target, read_image_shape
 from images_ext.targets.metering import MeteredImageTarget
 from textsem.latent.shells import HybridShrinkingSearch, IterativeStochasticSearch, ShellSearch
 
@@ -28,6 +28,7 @@ __all__ = [
     "BUNDLED_TARGET",
     "LoadedImageAttack",
     "assemble",
+    "check_image_shapes",
     "filter_folders",
     "identify_data",
     "identify_folder",
@@ -175,6 +176,20 @@ def filter_folders(config: AttackImagesConfig) -> list[Path]:
     """Return the folders of the classifiers that have to keep the label."""
     named = [_optional(name, config, BUNDLED_FILTER) for name in config.filter_model]
     return [folder for folder in named if folder is not None]
+
+
+def check_image_shapes(config: AttackImagesConfig, data: ImageSet) -> None:
+    """Check that target, filter models and judge read images of the data's shape, before anything is asked.
+
+    Raises:
+        ValueError: If one of them reads others; names its folder.
+    """
+    folders = model_folders(config) | {"judge": judge_folder_of(config)}
+    folders.pop("adversary", None)
+    for role, folder in folders.items():
+        shape = None if folder is None else read_image_shape(folder)
+        if shape not in (None, data.shape):
+            raise ValueError(f"expected {role} for images {data.shape} of {data.name}, got one for {shape} in {folder}")
 
 
 def judge_folder_of(config: AttackImagesConfig) -> Path | None:

@@ -12,10 +12,12 @@ from images_ext.data.images import ImageSet
 from images_ext.evaluation.assembly import (
     LoadedImageAttack,
     assemble,
+    check_image_shapes,
     identify_data,
     judge_folder_of,
     load_attacked_images,
 )
+from images_ext.evaluation.finished_run import read_run
 from images_ext.evaluation.metrics import summarise
 from images_ext.evaluation.results import (
     IMAGES_NAME,
@@ -54,9 +56,12 @@ def attack_images(config: AttackImagesConfig, *, progress: Progress | None = Non
     # Before anything that takes long: a folder or data of no use cost nothing.
     folder = Path(config.output)
     check_writable(folder)
+    for control in config.controls:
+        read_run(control)  # refused now, not when the report is written
     data, notice = load_attacked_images(config)
     loaded = assemble(config)
     _check_images(data, loaded)
+    check_image_shapes(config, data)
     began = time.perf_counter()
     with ImageRunFiles(folder, _settings(config, data, loaded), data.images, resume=config.resume) as files:
         num_there, successes = files.num_done, 0

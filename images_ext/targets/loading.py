@@ -17,7 +17,15 @@ from images_ext.targets.reference import ReferenceConfig, ReferenceNetwork
 from images_ext.targets.residual import ResidualConfig, ResidualNetwork
 from textsem.runs.whole_files import write_json, write_whole
 
-__all__ = ["NETWORKS", "ImageNetwork", "TargetFacts", "load_image_target", "read_target_facts", "save_image_target"]
+__all__ = [
+    "NETWORKS",
+    "ImageNetwork",
+    "TargetFacts",
+    "load_image_target",
+    "read_image_shape",
+    "read_target_facts",
+    "save_image_target",
+]
 
 FORMAT = 1
 PIXEL_SCALE = (0.0, 1.0)
@@ -117,6 +125,16 @@ def read_target_facts(folder: str | Path) -> TargetFacts:
     return TargetFacts(
         tuple(config["label_names"]), config["data"], config["training_norm"], config["training_epsilon"]
     )
+
+
+def read_image_shape(folder: str | Path) -> tuple[int, ...] | None:
+    """Return channels, height and width of the images that a checkpoint's network reads; None if it does not say.
+
+    Raises:
+        ValueError: If config.json is missing or cannot be read.
+    """
+    shape = _read_config(folder)["network"].get("image_shape")
+    return None if shape is None else tuple(shape)
 
 
 def _read_config(folder: str | Path) -> dict[str, Any]:

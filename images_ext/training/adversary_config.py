@@ -124,7 +124,8 @@ def _base_learner(epsilon: float, adversarial_weight: float) -> LearnerConfig:
     """Return the base presets' settings of Algorithm 2.
 
     eta learns slowly from L_x: at Adam's usual rate the reconstruction draws all particles onto one point.  Of each
-    batch 16 images are inverted, since decoder calls are what an update costs.
+    batch 16 images are inverted, since decoder calls are what an update costs.  epsilon^2 is about the square of the
+    radius that is attacked later and that of the reconstruction's distance: x' is compared with x, not with x~.
     """
     return LearnerConfig(
         code_noise=0.3,
@@ -184,7 +185,7 @@ def _svhn(image_shape: tuple[int, int, int], num_classes: int) -> Preset:
     )
     model = _base_model(image_shape, num_classes, latent_dim=128, channels=(16, 32), decoder=decoder)
     training = AdversaryTrainingConfig(
-        reconstruction_steps=2000, principal_images=6000, learner=_base_learner(7.0, 2.0)
+        reconstruction_steps=2000, principal_images=6000, learner=_base_learner(5.0, 2.0)
     )
     return Preset(model, training)
 
@@ -204,7 +205,7 @@ def _celeba(image_shape: tuple[int, int, int], num_classes: int) -> Preset:
         reconstruction_steps=1500,
         adversarial_steps=250,
         principal_images=4000,
-        learner=_base_learner(14.0, 2.0),
+        learner=_base_learner(12.0, 2.0),
         surrogate_channels=(16, 32, 32),
     )
     return Preset(model, training)

@@ -184,10 +184,28 @@ def test_judge_must_be_independent_and_is_heard_afterwards(folders: Path, monkey
         with pytest.raises(ValueError, match=rf"independent judge, got .*{name}"):
             attack_images(config(folders, **taken))
     assert not (folders / "run" / RESULTS_NAME).exists()
+    attack_images(config(folders, "other"))
     heard: list[object] = []
     monkeypatch.setattr(report, "write_report", lambda folder, **options: heard.append((folder, options)))
-    attack_images(config(folders, judge=str(folders / "judge"), controls=["other"]))
-    assert heard == [(folders / "run", {"judge": folders / "judge", "controls": ("other",)})]
+    attack_images(config(folders, judge=str(folders / "judge"), controls=[str(folders / "other")]))
+    assert heard[-1] == (folders / "run", {"judge": folders / "judge", "controls": (str(folders / "other"),)})
+
+
+def test_controls_that_are_no_finished_runs_are_refused_before_the_attack(folders: Path) -> None:
+    (folders / "empty").mkdir()
+    with pytest.raises(ValueError, match=r"expected the folder of a finished run with results\.jsonl, got .*empty"):
+        attack_images(config(folders, controls=[str(folders / "empty")]))
+    assert not (folders / "run" / RESULTS_NAME).exists()
+
+
+@pytest.mark.parametrize("role", ["target", "judge", "filter_model"])
+def test_classifiers_of_other_images_are_refused_before_the_attack(folders: Path, role: str) -> None:
+    wide = ResidualNetwork(ResidualConfig((1, 8, 12), 3, 4, (4,), 1)).initialise(torch.Generator().manual_seed(9))
+    save_image_target(folders / "wide", wide, TargetFacts(NAMES, "nothing"))
+    named = [str(folders / "wide")] if role == "filter_model" else str(folders / "wide")
+    with pytest.raises(ValueError, match=rf"expected {role}.* for images \(1, 8, 8\) of tiny, got one for .*wide"):
+        attack_images(config(folders, **{role: named}))
+    assert not (folders / "run" / RESULTS_NAME).exists()
 
 
 def test_without_mnist_the_bundled_target_meets_drawn_digits(monkeypatch: pytest.MonkeyPatch) -> None:
