@@ -41,10 +41,8 @@ ASSETS = Path(__file__).parent.parent / "assets"
 BUNDLED_ADVERSARY, BUNDLED_TARGET = ASSETS / "mnist_adversary", ASSETS / "mnist_target"
 BUNDLED_FILTER, BUNDLED_JUDGE = ASSETS / "mnist_filter", ASSETS / "mnist_judge"
 
-DRAWN_DIGITS_NOTICE = (
-    "MNIST is not at hand: these are drawn digits, on which no figure says anything about MNIST; name a folder with "
-    "--data, or set IMAGES_EXT_DATA"
-)
+DRAWN_DIGITS_NOTICE = "these are drawn digits, on which no figure says anything about MNIST"
+NO_MNIST_NOTICE = f"MNIST is not at hand: {DRAWN_DIGITS_NOTICE}; name a folder with --data, or set IMAGES_EXT_DATA"
 
 
 @dataclass(frozen=True)
@@ -73,12 +71,13 @@ def load_attacked_images(config: AttackImagesConfig) -> tuple[ImageSet, str | No
         ValueError: If they are not there or cannot be read.
     """
     limit = config.limit or None
+    notice = DRAWN_DIGITS_NOTICE if config.dataset == "drawn-digits" else None
     try:
-        return load_images(config.dataset, config.data, config.split, limit=limit), None  # type: ignore[arg-type]
+        return load_images(config.dataset, config.data, config.split, limit=limit), notice  # type: ignore[arg-type]
     except DataUnavailableError:
         if config.dataset != "mnist" or config.target != "bundled":
             raise
-    return load_images("drawn-digits", None, "test", limit=limit), DRAWN_DIGITS_NOTICE
+    return load_images("drawn-digits", None, "test", limit=limit), NO_MNIST_NOTICE
 
 
 def assemble(

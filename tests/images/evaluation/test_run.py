@@ -221,6 +221,8 @@ def test_without_mnist_the_bundled_target_meets_drawn_digits(monkeypatch: pytest
     assert "MNIST is not at hand" in notice
     with pytest.raises(ValueError, match="no mnist"):
         assembly.load_attacked_images(AttackImagesConfig(target="mine"))
+    _, notice = assembly.load_attacked_images(AttackImagesConfig(dataset="drawn-digits"))
+    assert notice == "these are drawn digits, on which no figure says anything about MNIST"
 
 
 def test_bundled_filter_and_judge_go_with_the_bundled_target() -> None:
