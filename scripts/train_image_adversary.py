@@ -26,7 +26,7 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     add("--held-out", type=int, default=1000, help="last training images, measured on alone (default: %(default)s)")
     add("--preset", default=None, help="sizes and schedule: paper, mnist, svhn, celeba (default: that of --dataset)")
     add("--target", type=Path, default=None, help="folder of the classifier to attack; none: no third stage")
-    add("--keeper", type=Path, default=None, help="classifier that has to keep the label")
+    add("--keeper", type=Path, nargs="+", default=(), metavar="DIR", help="classifiers that have to keep the label")
     add("--access", choices=("score", "label", "gradient"), default="score", help="default: %(default)s")
     add("--gradient", choices=("surrogate", "evolution", "target"), default=None, help="where Eq. 6's gradient is from")
     add("--start-from", type=Path, default=None, help="folder of a trained adversary: skip the first stage")

@@ -35,7 +35,7 @@ class AdversaryTrainingConfig:
         adversarial_gradient: Where Eq. 6's gradient comes from: a distilled ``surrogate``, ``evolution`` strategies,
             or the ``target`` itself (gradient access).
         fooling_loss: Form of Eq. 6's second term (reading 18).
-        keeper_lead: Nats by which a keeper has to put y ahead at x'.
+        keeper_lead: Nats by which the least sure keeper has to put y ahead at x'.
         keeper_weight: Of what it lacks, beside Eq. 6's second term and under the same gate.
         surrogate_channels: Filters of the surrogate's convolutions.
         surrogate_hidden: Widths of its dense layers.

@@ -1,6 +1,6 @@
 """From the options of ``scripts/train_image_adversary.py`` to a folder with a trained adversary and its card."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -33,7 +33,7 @@ class ImageAdversaryJob:
     held_out: int
     preset: str | None
     target: Path | None
-    keeper: Path | None
+    keeper: Sequence[Path]
     access: Literal["score", "label", "gradient"]
     gradient: Literal["surrogate", "evolution", "target"] | None
     start_from: Path | None
@@ -84,13 +84,13 @@ def run_image_adversary_job(job: ImageAdversaryJob) -> Path:
         ValueError: If options exclude each other, or data, target or a state to resume from do not fit.
         FloatingPointError: If a loss is not finite.
     """
-    if job.keeper is not None and job.target is None:
+    if job.keeper and job.target is None:
         raise ValueError("expected a target beside a keeper, got none")
     images, held_out = _split(load_images(job.dataset, job.data, "train", limit=job.limit), job.held_out)
     shapes = job.shapes(images)
     model = _start(job, shapes, images)
     attacker = None if job.target is None else _attacker(job, model, shapes.training)
-    identity = {"target": _name(job.target), "keeper": _name(job.keeper), "access": job.access}
+    identity = {"target": _name(job.target), "keeper": [_name(keeper) for keeper in job.keeper], "access": job.access}
     identity |= {"start_from": _name(job.start_from)}
     run = ImageAdversaryRun(model, images, shapes.training, job.output, attacker=attacker, identity=identity)
     train_image_adversary(
@@ -141,7 +141,7 @@ def _start(job: ImageAdversaryJob, shapes: Preset, images: ImageSet) -> ImageAdv
 def _attacker(job: ImageAdversaryJob, model: ImageAdversary, config: AdversaryTrainingConfig) -> Attacker:
     assert job.target is not None
     target = MeteredImageTarget(load_image_target(job.target), access=job.access)
-    return Attacker(target, model, config, None if job.keeper is None else load_image_target(job.keeper))
+    return Attacker(target, model, config, [load_image_target(keeper) for keeper in job.keeper])
 
 
 def _figures(run: ImageAdversaryRun, measured: Mapping[str, float], attacker: Attacker | None) -> dict[str, Any]:

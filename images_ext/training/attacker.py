@@ -1,5 +1,6 @@
 """The target's side of training: who is asked, what is learnt from the answers, where Eq. 6's gradient comes from."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -34,9 +35,9 @@ class Attacker:
         target: Counts every query, all of them in phase ``training``.
         model: The adversary whose images are asked.
         config: Settings.
-        keeper: A classifier other than the target, our own, that has to keep the label: where it does not lead by
-            ``keeper_lead`` nats at x', L_x' grows by what is missing, so that E' looks for what changes the target's
-            mind alone.  None for any flip.
+        keepers: Classifiers other than the target, our own, that have to keep the label: where the least sure of them
+            does not lead by ``keeper_lead`` nats at x', L_x' grows by what is missing, so that E' looks for what
+            changes the target's mind alone.  Several are harder to deceive than one.  None for any flip.
 
     Raises:
         ValueError: If target or keeper has other classes, or the target's own gradient is wanted without gradient
@@ -48,15 +49,15 @@ class Attacker:
         target: MeteredImageTarget,
         model: ImageAdversary,
         config: AdversaryTrainingConfig,
-        keeper: GradientImageTarget | None = None,
+        keepers: Sequence[GradientImageTarget] = (),
     ) -> None:
         num_classes = model.config.num_classes
-        for name, part in (("target", target), ("keeper", keeper)):
-            if part is not None and len(part.label_names) != num_classes:
+        for name, part in (("target", target), *(("keeper", keeper) for keeper in keepers)):
+            if len(part.label_names) != num_classes:
                 raise ValueError(f"expected a {name} of {num_classes} classes, got {len(part.label_names)}")
         if config.adversarial_gradient == "target" and target.access != "gradient":
             raise ValueError(f"expected gradient access for the target's own gradient, got {target.access} access")
-        self.target, self.config, self.keeper = target, config, keeper
+        self.target, self.config, self.keepers = target, config, tuple(keepers)
         self.generator = torch.Generator().manual_seed(config.seed + 2)
         self.surrogate = Surrogate(
             model.config.image_shape,
@@ -84,9 +85,10 @@ class Attacker:
         """Return the second term of Eq. 6, [batch]; what it asks of the target counts as training."""
         with self.target.counting("training"):
             fooled = self._term(outputs, batch)
-        if self.keeper is None:
+        if not self.keepers:
             return fooled
-        missing = (self.config.keeper_lead - lead(self.keeper.logits(outputs.pixels), batch.labels)).clamp_min(0)
+        leads = torch.stack([lead(keeper.logits(outputs.pixels), batch.labels) for keeper in self.keepers])
+        missing = (self.config.keeper_lead - leads.amin(dim=0)).clamp_min(0)
         return fooled + self.config.keeper_weight * missing
 
     def before_batch(self, model: ImageAdversary, images: ImageSet) -> None:
@@ -131,8 +133,9 @@ class Attacker:
             "flip_rate_inside": (is_flipped & (distance < epsilon)).sum().item() / num_right,
             "distance_adv": distance.mean().item(),
         }
-        if self.keeper is not None:
-            is_kept = self.keeper.predict(to_pixels(images[B : 2 * B])).argmax(dim=-1) == labels
+        if self.keepers:
+            pixels = to_pixels(images[B : 2 * B])
+            is_kept = torch.stack([k.predict(pixels).argmax(dim=-1) == labels for k in self.keepers]).all(dim=0)
             values["kept_rate"] = is_kept.sum().item() / B
             values["flip_rate_kept"] = (is_flipped & is_kept & (distance < epsilon)).sum().item() / num_right
         if self.config.adversarial_gradient == "surrogate":

@@ -23,7 +23,7 @@ JOB = ImageAdversaryJob(
     held_out=6,
     preset=None,
     target=Path("runs/some_target"),
-    keeper=None,
+    keeper=(),
     access="score",
     gradient=None,
     start_from=None,
@@ -96,7 +96,7 @@ def test_a_second_run_starts_from_the_autoencoder_of_a_first(tmp_path: Path) -> 
 
 def test_a_keeper_without_a_target_and_too_many_held_out_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="expected a target beside a keeper, got none"):
-        run_image_adversary_job(job(tmp_path, target=None, keeper=Path("x")))
+        run_image_adversary_job(job(tmp_path, target=None, keeper=[Path("x")]))
     with pytest.raises(ValueError, match="expected held-out images between 1 and 23, got 24"):
         run_image_adversary_job(job(tmp_path, held_out=24))
 

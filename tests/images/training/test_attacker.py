@@ -102,7 +102,7 @@ def test_what_the_keeper_lacks_is_added_and_differentiable() -> None:
     outputs = ImageProblem(model).decode(torch.randn(24, 6, requires_grad=True))
     free = Attacker(MeteredImageTarget(Stripes()), model, settings())
     kept = Attacker(
-        MeteredImageTarget(Stripes()), model, settings(keeper_weight=3.0, keeper_lead=0.0), DifferentiableStripes()
+        MeteredImageTarget(Stripes()), model, settings(keeper_weight=3.0, keeper_lead=0.0), [DifferentiableStripes()]
     )
     added = kept.term(outputs, batch) - free.term(outputs, batch)
     expected = 3 * (0.0 - lead(DifferentiableStripes().logits(outputs.pixels), batch.labels)).clamp_min(0)
@@ -112,9 +112,38 @@ def test_what_the_keeper_lacks_is_added_and_differentiable() -> None:
     assert torch.equal(gradient.abs().sum(dim=1) > 1e-6, added > 0)
 
 
+class UpsideDown(DifferentiableStripes):
+    """Sees the stripes of the image turned over."""
+
+    def predict(self, pixels: torch.Tensor) -> torch.Tensor:
+        return super().predict(pixels.flip(2))
+
+    def logits(self, pixels: torch.Tensor) -> torch.Tensor:
+        return super().logits(pixels.flip(2))
+
+
+def test_of_several_keepers_the_least_sure_decides_and_all_have_to_keep() -> None:
+    model, batch = tiny_model(), a_batch(24)
+    outputs = ImageProblem(model).decode(torch.randn(24, 6))
+    keepers = [DifferentiableStripes(), UpsideDown()]
+    free, *single, both = [
+        Attacker(MeteredImageTarget(Stripes()), model, settings(), some)
+        for some in ([], keepers[:1], keepers[1:], keepers)
+    ]
+    added = [attacker.term(outputs, batch) - free.term(outputs, batch) for attacker in (*single, both)]
+    torch.testing.assert_close(added[2], torch.maximum(added[0], added[1]))
+    assert not torch.equal(added[2], added[0])
+    assert not torch.equal(added[2], added[1])
+    rates = [
+        attacker.after_batch(model, batch, torch.Generator().manual_seed(0))["kept_rate"]
+        for attacker in (*single, both)
+    ]
+    assert rates[2] < min(rates[:2])
+
+
 def test_flips_that_the_keeper_follows_are_not_kept() -> None:
     model, batch = tiny_model(), a_batch(24)
-    attacker = Attacker(MeteredImageTarget(Stripes()), model, settings(), DifferentiableStripes())
+    attacker = Attacker(MeteredImageTarget(Stripes()), model, settings(), [DifferentiableStripes()])
     values = attacker.after_batch(model, batch, torch.Generator().manual_seed(0))
     assert values["flip_rate"] > 0
     assert values["flip_rate_kept"] == 0
@@ -144,4 +173,4 @@ def test_others_classes_and_useless_keepers_are_refused() -> None:
     with pytest.raises(ValueError, match="expected a target of 3 classes, got 2"):
         Attacker(MeteredImageTarget(target), tiny_model(), settings())
     with pytest.raises(ValueError, match="expected a keeper of 3 classes, got 2"):
-        Attacker(MeteredImageTarget(Stripes()), tiny_model(), settings(), target)  # type: ignore[arg-type]
+        Attacker(MeteredImageTarget(Stripes()), tiny_model(), settings(), [target])  # type: ignore[list-item]
