@@ -195,8 +195,7 @@ PRESETS: dict[str, TargetPreset] = {
 }
 """By data and kind: sizes as METHOD.md, section 5, names them (``gpu-``), and what two cores train in minutes.
 
-``mnist`` and ``mnist-reference`` have been run to their end, ``svhn`` and ``svhn-reference`` for three epochs; one of
-``celeba`` left its target at chance, so that it needs more of them.
+The presets for two cores have been run to their end, ``svhn`` and ``svhn-reference`` for three epochs.
 """
 
 
