@@ -30,7 +30,7 @@ def start_at_principal_components(
         model: Extractor and decoder have linear paths, and features are as wide as codes.
         pixels: Of training images, in [0, 1], [images, channels, height, width].
         whitening: w, from 0 to 1.
-        seed: Of the randomised decomposition.
+        seed: Of the randomised decomposition; the same numbers but for the order of sums in a threaded library.
 
     Raises:
         ValueError: If a path is missing, widths differ, or there are fewer images than directions.
