@@ -205,7 +205,7 @@ def _celeba(image_shape: tuple[int, int, int], num_classes: int) -> Preset:
         reconstruction_steps=1500,
         adversarial_steps=250,
         principal_images=4000,
-        learner=_base_learner(12.0, 2.0),
+        learner=_base_learner(12.0, 8.0),
         surrogate_channels=(16, 32, 32),
     )
     return Preset(model, training)
