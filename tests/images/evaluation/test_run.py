@@ -202,7 +202,7 @@ def test_controls_that_are_no_finished_runs_are_refused_before_the_attack(folder
 def test_classifiers_of_other_images_are_refused_before_the_attack(folders: Path, role: str) -> None:
     wide = ResidualNetwork(ResidualConfig((1, 8, 12), 3, 4, (4,), 1)).initialise(torch.Generator().manual_seed(9))
     save_image_target(folders / "wide", wide, TargetFacts(NAMES, "nothing"))
-    named = [str(folders / "wide")] if role == "filter_model" else str(folders / "wide")
+    named: Any = [str(folders / "wide")] if role == "filter_model" else str(folders / "wide")
     with pytest.raises(ValueError, match=rf"expected {role}.* for images \(1, 8, 8\) of tiny, got one for .*wide"):
         attack_images(config(folders, **{role: named}))
     assert not (folders / "run" / RESULTS_NAME).exists()
