@@ -146,7 +146,12 @@ def _read_config(folder: str | Path) -> dict[str, Any]:
     except (UnicodeDecodeError, json.JSONDecodeError) as error:
         raise ValueError(f"expected JSON in {path}: {error}") from error
     needed = {"format", "kind", "network", "label_names", "pixel_scale", "data", "training_norm", "training_epsilon"}
-    if not isinstance(config, dict) or not needed <= set(config) or config["kind"] not in NETWORKS:
+    if (
+        not isinstance(config, dict)
+        or not needed <= set(config)
+        or not isinstance(config["network"], dict)
+        or config["kind"] not in NETWORKS
+    ):
         raise ValueError(f"expected {path} to describe a target of kind {' or '.join(NETWORKS)}")
     if config["format"] != FORMAT or tuple(config["pixel_scale"]) != PIXEL_SCALE:
         raise ValueError(

@@ -195,7 +195,7 @@ PRESETS: dict[str, TargetPreset] = {
 }
 """By data and kind: sizes as METHOD.md, section 5, names them (``gpu-``), and what two cores train in minutes.
 
-The presets for two cores have been run to their end, ``svhn`` and ``svhn-reference`` for three epochs.
+The presets for two cores have been run to their end, ``svhn`` for three epochs.
 """
 
 

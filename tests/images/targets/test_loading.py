@@ -8,6 +8,7 @@ from images_ext.targets.loading import (
     ImageNetwork,
     TargetFacts,
     load_image_target,
+    read_image_shape,
     read_target_facts,
     save_image_target,
 )
@@ -60,6 +61,7 @@ def test_folder_without_a_target_is_named(tmp_path: Path) -> None:
         ("kind", "transformer", "to describe a target of kind residual or reference"),
         ("pixel_scale", [0, 255], r"expected format 1 and pixels in \[0.0, 1.0\]"),
         ("network", {"sizes": 3}, "expected the sizes of a residual network"),
+        ("network", [3], "to describe a target of kind residual or reference"),
     ],
 )
 def test_config_of_another_kind_is_one_clear_error(tmp_path: Path, name: str, value: object, message: str) -> None:
@@ -68,6 +70,16 @@ def test_config_of_another_kind_is_one_clear_error(tmp_path: Path, name: str, va
     path.write_text(json.dumps({**json.loads(path.read_text()), name: value}))
     with pytest.raises(ValueError, match=message):
         load_image_target(tmp_path)
+
+
+def test_the_shape_of_the_images_is_told_without_loading_the_network(tmp_path: Path) -> None:
+    save_image_target(tmp_path, residual(), FACTS)
+    (tmp_path / "model.safetensors").unlink()
+    assert read_image_shape(tmp_path) == residual().config.image_shape
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "network": [3]}))
+    with pytest.raises(ValueError, match="to describe a target of kind residual or reference"):
+        read_image_shape(tmp_path)
 
 
 def test_config_that_is_no_json_is_named(tmp_path: Path) -> None:
