@@ -25,6 +25,12 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     add("--batch-size", type=int, default=64, help="default: %(default)s")
     add("--repeats", type=int, default=20, help="default: %(default)s")
     add("--num-threads", type=int, default=2, help="default: %(default)s")
+    add(
+        "--allocator",
+        choices=("kept", "default"),
+        default="kept",
+        help="kept, as in training: see textsem.runs.allocator",
+    )
     add("--seed", type=int, default=0, help="default: %(default)s")
     add("--output", type=Path, default=None, help="file for all numbers, JSON")
     return parser.parse_args(arguments)
@@ -38,6 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _benchmark(options: argparse.Namespace) -> int:
     from images_ext.training.benchmark import time_parts, time_updates
+    from textsem.runs.allocator import keep_freed_memory
     from textsem.runs.timing import use_threads
     from textsem.runs.versions import package_versions
     from textsem.runs.whole_files import write_json
@@ -46,6 +53,7 @@ def _benchmark(options: argparse.Namespace) -> int:
     sizes = {"image_shape": shape, "num_classes": classes, "batch_size": options.batch_size}
     repeated = {"repeats": options.repeats, "seed": options.seed}
     found = {}
+    is_kept = options.allocator == "kept" and keep_freed_memory()
     with use_threads(options.num_threads):
         for name in options.presets or [options.dataset]:
             rows = time_updates(name, options.particles, **sizes, **repeated)
@@ -57,7 +65,12 @@ def _benchmark(options: argparse.Namespace) -> int:
                 )
             print("         " + ", ".join(f"{part} {milliseconds:.1f}" for part, milliseconds in parts.items()))
     if options.output is not None:
-        about = {"options": {**sizes, **repeated}, "threads": options.num_threads, "versions": package_versions()}
+        about = {
+            "options": {**sizes, **repeated},
+            "threads": options.num_threads,
+            "keeps_freed_memory": is_kept,
+            "versions": package_versions(),
+        }
         write_json(options.output, {**about, "found": found})
     return 0
 

@@ -60,10 +60,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         import torch
 
         from images_ext.training.adversary_run import ImageAdversaryJob, run_image_adversary_job
+        from textsem.runs.allocator import keep_freed_memory
         from textsem.runs.whole_files import check_writable
 
         logging.basicConfig(level=logging.INFO, format="%(message)s")
         torch.set_num_threads(threads)
+        keep_freed_memory()
         check_writable(options["output"])
         print(f"saved {run_image_adversary_job(ImageAdversaryJob(**options, command=command))}")
         return 0

@@ -61,9 +61,11 @@ def _train(options: argparse.Namespace, command: str) -> int:
     from images_ext.data.loading import load_images
     from images_ext.training.target import TargetEvaluation, train_image_target
     from images_ext.training.target_config import evaluation_attacks, make_configs
+    from textsem.runs.allocator import keep_freed_memory
 
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     torch.set_num_threads(options.num_threads)
+    keep_freed_memory()
     network, training = make_configs(options.dataset, options.kind, is_gpu=options.gpu, width=options.width)
     if options.training == "plain":
         training = training.without_attacks()

@@ -1,7 +1,7 @@
 """Settings of an adversary's training on images, and the presets."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from torch import Tensor
@@ -166,10 +166,21 @@ def _base_model(
 
 def _mnist(image_shape: tuple[int, int, int], num_classes: int) -> Preset:
     decoder = ImageDecoderConfig(
-        image_shape, 100, hidden=(256,), start_channels=32, filters=(16, 8), kernel_size=4, out_kernel_size=3
+        image_shape,
+        100,
+        hidden=(64,),
+        start_channels=8,
+        filters=(8, 4),
+        kernel_size=4,
+        has_linear_path=True,
     )
-    model = _base_model(image_shape, num_classes, latent_dim=100, channels=(16, 32), decoder=decoder)
-    return Preset(model, AdversaryTrainingConfig(learner=_base_learner(5.0, 2.0)))
+    model = _base_model(image_shape, num_classes, latent_dim=100, channels=(8, 16), decoder=decoder)
+    training = AdversaryTrainingConfig(
+        reconstruction_steps=2000,
+        principal_images=6000,
+        learner=replace(_base_learner(4.5, 2.0), inversion_examples=8),
+    )
+    return Preset(model, training)
 
 
 def _svhn(image_shape: tuple[int, int, int], num_classes: int) -> Preset:

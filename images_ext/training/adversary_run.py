@@ -1,5 +1,6 @@
 """From the options of ``scripts/train_image_adversary.py`` to a folder with a trained adversary and its card."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
@@ -21,6 +22,8 @@ from textsem.latent.configuration import LearnerConfig
 from textsem.latent.objective import Norm
 
 __all__ = ["ImageAdversaryJob", "run_image_adversary_job"]
+
+_LOGGER = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -128,14 +131,22 @@ def _start(job: ImageAdversaryJob, shapes: Preset, images: ImageSet) -> ImageAdv
     if job.start_from is None:
         model = ImageAdversary(shapes.model).initialise(torch.Generator().manual_seed(job.seed))
         if shapes.training.principal_images and not job.resume:
-            order = torch.randperm(len(images), generator=torch.Generator().manual_seed(job.seed))
-            pixels = images.pixels(order[: shapes.training.principal_images])
-            start_at_principal_components(model, pixels, seed=job.seed)
+            _start_paths(model, images, shapes, job.seed)
         return model
     model = ImageAdversary.from_pretrained(job.start_from).train()
     if model.config != shapes.model:
         raise ValueError(f"expected an adversary of the shapes of this preset in {job.start_from}, got {model.config}")
     return model
+
+
+def _start_paths(model: ImageAdversary, images: ImageSet, shapes: Preset, seed: int) -> None:
+    order = torch.randperm(len(images), generator=torch.Generator().manual_seed(seed))
+    pixels = images.pixels(order[: shapes.training.principal_images])
+    if len(pixels) > shapes.model.latent_dim:
+        start_at_principal_components(model, pixels, seed=seed)
+    else:
+        told = f"{len(pixels)} images have no {shapes.model.latent_dim} principal components"
+        _LOGGER.warning("%s: linear paths start at drawn weights", told)
 
 
 def _attacker(job: ImageAdversaryJob, model: ImageAdversary, config: AdversaryTrainingConfig) -> Attacker:

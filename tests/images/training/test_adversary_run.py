@@ -124,7 +124,7 @@ def test_measured_distance_is_that_of_the_decoded_draws() -> None:
 
 
 def test_linear_paths_start_at_the_principal_components_of_training_images_alone(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     seen: list[torch.Tensor] = []
 
@@ -133,13 +133,18 @@ def test_linear_paths_start_at_the_principal_components_of_training_images_alone
         seen.append(pixels)
 
     monkeypatch.setattr(adversary_run, "start_at_principal_components", start)
-    run_image_adversary_job(job(tmp_path / "plain", target=None, manifold_steps=0))
-    assert not seen  # the preset of MNIST starts at drawn weights
+    run_image_adversary_job(job(tmp_path / "paper", preset="paper", target=None, manifold_steps=0))
+    assert not seen
+    assert not caplog.records  # it has no such paths
+    run_image_adversary_job(job(tmp_path / "few", target=None, manifold_steps=0))
+    assert not seen
+    assert "18 images have no 100 principal components" in caplog.text
     shapes = JOB.shapes(some_images())
-    changed = replace(shapes, training=replace(shapes.training, principal_images=10, adversarial_steps=0))
+    monkeypatch.setattr(adversary_run, "load_images", lambda *_, **__: some_images(124))
+    changed = replace(shapes, training=replace(shapes.training, principal_images=110, adversarial_steps=0))
     monkeypatch.setattr(ImageAdversaryJob, "shapes", lambda self, images: changed)
     run_image_adversary_job(job(tmp_path / "principal", target=None))
     (pixels,) = seen
-    training_images = {row.numpy().tobytes() for row in some_images(24).pixels(slice(0, 18))}
-    assert len(pixels) == 10
+    training_images = {row.numpy().tobytes() for row in some_images(124).pixels(slice(0, 118))}
+    assert len(pixels) == 110
     assert {row.numpy().tobytes() for row in pixels} <= training_images
