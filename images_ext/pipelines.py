@@ -15,8 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from images_ext.attacks.code_moves import Output
 from images_ext.attacks.manifold import Access
+from images_ext.attacks.move_config import Output
 from images_ext.attacks.runner import attack_chunk, predict_labels
 from images_ext.data.given import read_image, read_label, split_given
 from images_ext.data.images import ImageSet

@@ -37,6 +37,8 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     add("--num-particles", type=int, default=None, help="M (default: the preset's)")
     add("--code-noise", type=float, default=None, help="longest noise on codes in training, share of their length")
     add("--norm", choices=("l2", "linf", "rms", "mse"), default=None, help="of Eq. 6, pixels in [0, 1]")
+    add("--decoding", choices=("decoded", "residual"), default=None, help="what the target is shown: see attack_images")
+    add("--project", action=argparse.BooleanOptionalAction, default=None, help="show it inside the ball of --epsilon")
     add("--epsilon", type=float, default=None, help="radius of Eq. 6's gate, in units of --norm")
     add("--adversarial-weight", type=float, default=None, help="of Eq. 6's second term")
     add("--condition", choices=("none", "label"), default=None, help="whether E' is told the class")

@@ -4,7 +4,8 @@ import torch
 from torch import Tensor
 
 from images_ext.attacks.candidates import Ball, image_seed
-from images_ext.attacks.code_moves import CodeMoves, decode_codes
+from images_ext.attacks.code_moves import CodeMoves
+from images_ext.attacks.image_moves import decode_codes
 from images_ext.attacks.search import Answers, ImageSearch
 from images_ext.attacks.sieve import FilterModel, Sieve, Sifted
 from textsem.latent.shells import Shell, ShellSearch, draw_in_shell

@@ -13,7 +13,9 @@ import torch
 from torch import Tensor
 
 from images_ext.attacks.candidates import Ball, image_seed
-from images_ext.attacks.code_moves import CodeMoves, ImageMoves, Moves
+from images_ext.attacks.code_moves import CodeMoves
+from images_ext.attacks.image_moves import ImageMoves
+from images_ext.attacks.move_config import Moves
 from images_ext.attacks.regression import predict_lead
 from images_ext.attacks.search import Answers, ImageSearch, lead_of_answers
 from images_ext.attacks.sieve import FilterModel, Sieve, Sifted
@@ -39,6 +41,8 @@ class SearchConfig:
         spread: Length of the noise in units of a parent's direction.
         scale_spread: Standard deviation of the log of a scale.
         caution: Standard deviations that are subtracted from a predicted lead: the more, the more is explored.
+        led_share: Of each generation of E', how much is drawn around where E' itself would go on from the best, asked
+            again at their images; the controls have nothing to ask.
     """
 
     num_candidates: int = 120
@@ -49,6 +53,7 @@ class SearchConfig:
     spread: float = 0.5
     scale_spread: float = 0.2
     caution: float = 0.5
+    led_share: float = 0.5
 
     def __post_init__(self) -> None:
         """Check the ranges."""
@@ -58,6 +63,8 @@ class SearchConfig:
         for name in ("spread", "scale_spread", "caution"):
             if not getattr(self, name) >= 0:
                 raise ValueError(f"expected {name} >= 0, got {getattr(self, name)}")
+        if not 0 <= self.led_share <= 1:
+            raise ValueError(f"expected led_share from 0 to 1, got {self.led_share}")
 
 
 @dataclass(frozen=True)
@@ -89,7 +96,7 @@ class ManifoldSearch:
     def __init__(self, moves: ImageMoves, sieve: Sieve, label: int, *, access: Access, config: SearchConfig) -> None:
         self._moves, self._sieve, self._label = moves, sieve, label
         self._access, self._config = access, config
-        self._pool = self._draw(moves.first(config.num_candidates))
+        self._pool = self._draw(moves.first(config.num_candidates, sieve.ball))
         self._pool = self._pool.pick(rank(self._pool.sifted))
         self._budget = 0
         self._asked: list[_Candidates] = []
@@ -150,15 +157,23 @@ class ManifoldSearch:
         parents = asked.moves.pick(best)
         if self._gradients:
             parents = self._along_gradients(parents, asked.codes[best], torch.cat(self._gradients)[best])
-        drawn = self._draw(
-            self._moves.around(parents, config.num_drawn, spread=config.spread, scale_spread=config.scale_spread)
-        )
+        num_led = round(config.led_share * config.num_drawn) if self._moves.is_adversarial else 0
+        moves = self._around(parents, config.num_drawn - num_led)
+        if num_led:
+            codes, images = asked.codes[best], asked.sifted.images[best]
+            led = self._moves.led_on(asked.moves.pick(best), codes, images, step=config.spread)
+            moves = moves.join(self._around(led, num_led))
+        drawn = self._draw(moves)
         pool = _joined([drawn, self._pool])
         if not len(pool):
             return pool
         mean, deviation = predict_lead(_flat(asked.sifted.images), leads, _flat(pool.sifted.images))
         order = best_first(pool.sifted, mean - config.caution * deviation)
         return pool.pick(order[: config.num_candidates])
+
+    def _around(self, parents: Moves, num_moves: int) -> Moves:
+        spread, scale_spread = self._config.spread, self._config.scale_spread
+        return self._moves.around(parents, num_moves, spread=spread, scale_spread=scale_spread)
 
     def _along_gradients(self, parents: Moves, codes: Tensor, gradients: Tensor) -> Moves:
         """Step from the parents' codes against the gradient of the lead, as far as the spread of a generation."""

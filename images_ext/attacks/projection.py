@@ -7,7 +7,7 @@ from torch import Tensor
 
 from textsem.latent.objective import NORMS, Norm, gate
 
-__all__ = ["project", "to_bytes"]
+__all__ = ["onto_ball", "project", "to_bytes"]
 
 HIGHEST_BYTE = 255
 # The gate is strict, so a projected point is pulled in from the sphere by a little more than float32's rounding.
@@ -67,12 +67,12 @@ def _pulled_in(x_adv: Tensor, x: Tensor, norm: Norm, epsilon: float) -> Tensor:
     x_adv = x_adv.clamp(0.0, 1.0)
     radius = epsilon * (1.0 - PULL)
     limit = torch.full((len(x), 1, 1, 1), radius, dtype=x.dtype, device=x.device)
-    exact = _onto_sphere(x_adv, x, norm, SHRINK * limit)
+    exact = onto_ball(x_adv, x, norm, SHRINK * limit)
     if norm == "linf":  # the largest whole number of bytes inside: rounding down to it from 1 above would take long
         limit = limit.clamp_max((math.ceil(radius * HIGHEST_BYTE) - 1) / HIGHEST_BYTE)
     result, is_done = exact.clone(), torch.zeros(len(x), dtype=torch.bool, device=x.device)
     for _ in range(MAX_ROUNDS):
-        rounded = to_bytes(_onto_sphere(x_adv, x, norm, limit))
+        rounded = to_bytes(onto_ball(x_adv, x, norm, limit))
         is_inside = _is_inside(rounded, x, norm, epsilon)
         is_new = is_inside & ~is_done
         result[is_new], is_done = rounded[is_new], is_done | is_inside
@@ -86,13 +86,22 @@ def _pulled_in(x_adv: Tensor, x: Tensor, norm: Norm, epsilon: float) -> Tensor:
     return result
 
 
-def _onto_sphere(x_adv: Tensor, x: Tensor, norm: Norm, limit: Tensor) -> Tensor:
-    """Bring rows to a distance of at most ``limit``, [batch, 1, 1, 1], in the norm."""
+def onto_ball(x_adv: Tensor, x: Tensor, norm: Norm, limit: Tensor) -> Tensor:
+    """Bring images to a distance of at most ``limit`` along the straight line to x (linf: pixel by pixel).
+
+    Differentiable and not rounded, see ``project``.
+
+    Args:
+        x_adv: [..., batch, channels, height, width].
+        x: Centres, [batch, channels, height, width].
+        norm: Of the flattened difference.
+        limit: Radii in that norm, [batch, 1, 1, 1].
+    """
     difference = x_adv - x
     if norm == "linf":
         return x + torch.minimum(torch.maximum(difference, -limit), limit)
     count = x[0].numel()
     radius = {"l2": limit, "rms": limit * math.sqrt(count), "mse": (limit * count).sqrt()}[norm]
-    length = torch.linalg.vector_norm(difference, dim=(1, 2, 3), keepdim=True).clamp_min(torch.finfo(x.dtype).tiny)
-    moved: Tensor = x + difference * (radius / length).clamp_max(1.0)
+    length = torch.linalg.vector_norm(difference, dim=(-3, -2, -1), keepdim=True)
+    moved: Tensor = x + difference * (radius / length.clamp_min(torch.finfo(x.dtype).tiny)).clamp_max(1.0)
     return moved

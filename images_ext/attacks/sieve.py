@@ -96,6 +96,11 @@ class Sieve:
         self._seen = {original.numpy().tobytes()}
 
     @property
+    def ball(self) -> Ball:
+        """Where a flip counts."""
+        return self._ball
+
+    @property
     def shape(self) -> tuple[int, ...]:
         """Channels, height and width."""
         return tuple(self._original.shape)

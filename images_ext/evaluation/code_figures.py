@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from images_ext.attacks.code_moves import MoveConfig
+from images_ext.attacks.move_config import MoveConfig
 from images_ext.model import ImageAdversary
 from textsem.latent.gram_schmidt import orthonormal_rows
 from textsem.latent.manifold import latent_noise_levels

@@ -16,7 +16,7 @@ BALL = ("norm", "eps")
 # METHOD's section 6: a control has the same number of candidates, queries and filters.
 ALIKE = (
     *("access", *BALL, "max_queries", "project", "filter_lead", "first_filter_lead", "decoding"),
-    *("num_candidates", "min_scale", "max_scale", "num_particles"),
+    *("num_candidates", "min_reach", "max_reach", "min_scale", "max_scale", "num_particles"),
 )
 
 

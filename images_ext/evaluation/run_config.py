@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from images_ext.attacks.candidates import Ball
-from images_ext.attacks.code_moves import MoveConfig, Output
 from images_ext.attacks.manifold import Access, SearchConfig
+from images_ext.attacks.move_config import MoveConfig, Output
 from images_ext.attacks.pgd import PgdNorm
 from images_ext.data.loading import DataName
 from textsem.latent.moves import DIRECTIONS
@@ -48,8 +48,10 @@ class AttackImagesConfig:
         controls: Folders of finished runs on the same images and target that the report sets this one against.
         decoding: ``decoded`` or ``residual``, see ``MoveConfig.output``.
         num_candidates: Candidates drawn before any is dropped, and before any answer.
-        min_scale: Shortest move, as a share of the code's length.
-        max_scale: Longest move.
+        min_reach: How far from x the first candidates are at least, as a share of ``eps``.
+        max_reach: How far at most; beyond 1 they are projected.
+        min_scale: Shortest move without ``eps``, as a share of the code's length.
+        max_scale: Longest move then.
         num_particles: M; None for the adversary's own number.
         num_steps: Of PGD.
         num_restarts: Of PGD; each costs its steps.
@@ -80,6 +82,8 @@ class AttackImagesConfig:
     controls: tuple[str, ...] = ()
     decoding: Output = "residual"
     num_candidates: int = 120
+    min_reach: float = 0.6
+    max_reach: float = 1.1
     min_scale: float = 0.1
     max_scale: float = 1.0
     num_particles: int | None = None
@@ -140,6 +144,8 @@ class AttackImagesConfig:
             direction=self.source,
             num_particles=self.num_particles or num_particles,
             seed=self.seed,
+            min_reach=self.min_reach,
+            max_reach=self.max_reach,
             min_scale=self.min_scale,
             max_scale=self.max_scale,
             output=self.decoding,

@@ -95,6 +95,7 @@ class ImageAdversaryRun:
         batch = ImageBatch(self.images.pixels(rows), self.images.labels[rows])
         if phase == "adversarial" and self.attacker is not None:
             self.attacker.before_batch(self.model, self.images)
+            batch = self.attacker.prepared(self.model, batch, self.generator)
         learner = stage_learner(self.learner, phase)
         self.state, losses = train_batch(
             learner, self.problem, self.optimizer, self.state, batch, phase=phase, generator=self.generator

@@ -6,6 +6,7 @@ from typing import Literal
 
 from torch import Tensor
 
+from images_ext.attacks.move_config import Output
 from images_ext.model import ImageAdversaryConfig
 from images_ext.networks.decoder import ImageDecoderConfig
 from images_ext.networks.extractor import ExtractorConfig
@@ -31,6 +32,10 @@ class AdversaryTrainingConfig:
         principal_images: Training images at whose principal components the linear paths start; 0: at drawn weights.
         norm: Of x' - x in Eq. 6, pixels in [0, 1]: l2, linf, rms or mse; ``learner.epsilon`` is in its units.
         reconstruction_norm: What reconstructions of x and x' are trained by.
+        decoding: What the target is shown in the third stage, and Eq. 6's norm and gate are of: ``decoded``,
+            x' = dec(z'), the paper's; or ``residual``, x' = x + dec(z') - dec(z).
+        project: Whether it is brought into the ball of Eq. 6 before it is shown, as the attack does it.  The gate is
+            open then: what is too far away is not only drawn back but learns what it would do at the boundary.
         learner: Settings of Algorithm 2, code noise and the gate's epsilon included.
         adversarial_gradient: Where Eq. 6's gradient comes from: a distilled ``surrogate``, ``evolution`` strategies,
             or the ``target`` itself (gradient access).
@@ -66,6 +71,8 @@ class AdversaryTrainingConfig:
     principal_images: int = 0
     norm: Norm = "l2"
     reconstruction_norm: Norm = "l2"
+    decoding: Output = "decoded"
+    project: bool = False
     learner: LearnerConfig = field(default_factory=lambda: LearnerConfig(perturbation_input="features"))
     adversarial_gradient: Literal["surrogate", "evolution", "target"] = "surrogate"
     fooling_loss: FoolingLoss = "margin"
@@ -124,8 +131,8 @@ def _base_learner(epsilon: float, adversarial_weight: float) -> LearnerConfig:
     """Return the base presets' settings of Algorithm 2.
 
     eta learns slowly from L_x: at Adam's usual rate the reconstruction draws all particles onto one point.  Of each
-    batch 16 images are inverted, since decoder calls are what an update costs.  epsilon^2 is about the square of the
-    radius that is attacked later and that of the reconstruction's distance: x' is compared with x, not with x~.
+    batch 16 images are inverted, since decoder calls are what an update costs.  epsilon is the radius that is attacked
+    later: what the target is shown in training is what it is shown then, inside that ball and with the residual.
     """
     return LearnerConfig(
         code_noise=0.3,
@@ -177,8 +184,11 @@ def _mnist(image_shape: tuple[int, int, int], num_classes: int) -> Preset:
     model = _base_model(image_shape, num_classes, latent_dim=100, channels=(8, 16), decoder=decoder)
     training = AdversaryTrainingConfig(
         reconstruction_steps=2000,
+        adversarial_steps=600,
         principal_images=6000,
-        learner=replace(_base_learner(4.5, 2.0), inversion_examples=8),
+        decoding="residual",
+        project=True,
+        learner=replace(_base_learner(4.0, 2.0), inversion_examples=8),
     )
     return Preset(model, training)
 
@@ -196,7 +206,11 @@ def _svhn(image_shape: tuple[int, int, int], num_classes: int) -> Preset:
     )
     model = _base_model(image_shape, num_classes, latent_dim=128, channels=(16, 32), decoder=decoder)
     training = AdversaryTrainingConfig(
-        reconstruction_steps=2000, principal_images=6000, learner=_base_learner(5.0, 2.0)
+        reconstruction_steps=2000,
+        principal_images=6000,
+        decoding="residual",
+        project=True,
+        learner=_base_learner(4.0, 2.0),
     )
     return Preset(model, training)
 
@@ -214,9 +228,11 @@ def _celeba(image_shape: tuple[int, int, int], num_classes: int) -> Preset:
     model = _base_model(image_shape, num_classes, latent_dim=128, channels=(16, 32, 32), decoder=decoder)
     training = AdversaryTrainingConfig(
         reconstruction_steps=1500,
-        adversarial_steps=250,
+        adversarial_steps=270,
         principal_images=4000,
-        learner=_base_learner(12.0, 8.0),
+        decoding="residual",
+        project=True,
+        learner=_base_learner(8.0, 24.0),
         surrogate_channels=(16, 32, 32),
     )
     return Preset(model, training)

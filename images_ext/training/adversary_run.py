@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import torch
 
+from images_ext.attacks.move_config import Output
 from images_ext.data.images import ImageSet
 from images_ext.data.loading import DataName, load_images
 from images_ext.model import ImageAdversary
@@ -47,6 +48,8 @@ class ImageAdversaryJob:
     num_particles: int | None
     code_noise: float | None
     norm: Norm | None
+    decoding: Output | None
+    project: bool | None
     epsilon: float | None
     adversarial_weight: float | None
     condition: Literal["none", "label"] | None

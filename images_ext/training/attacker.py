@@ -1,18 +1,19 @@
 """The target's side of training: who is asked, what is learnt from the answers, where Eq. 6's gradient comes from."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from images_ext.attacks.candidates import to_bytes, to_pixels
+from images_ext.attacks.candidates import Ball, to_bytes, to_pixels
 from images_ext.data.images import ImageSet
 from images_ext.model import ImageAdversary
 from images_ext.protocols import GradientImageTarget
 from images_ext.targets.metering import MeteredImageTarget
 from images_ext.training.adversary_config import AdversaryTrainingConfig
-from images_ext.training.image_problem import AdversarialTerm, DecodedImages, ImageBatch
+from images_ext.training.image_problem import AdversarialTerm, DecodedImages, ImageBatch, with_residual
 from images_ext.training.surrogate import EvolutionTerm, GradientTerm, Surrogate
 from textsem.latent.black_box import Evolution, flips
 from textsem.latent.posterior import add_code_noise, sample_mixture
@@ -105,13 +106,26 @@ class Attacker:
             gold = nn.functional.one_hot(batch.labels, images.num_classes).float()
             self.surrogate.fit(batch.pixels, gold)
         for _ in range(self.config.exploration_batches if self.config.exploration_noise else 0):
-            batch = self._some(images, self.config.adversarial_batch_size)
+            batch = self.prepared(model, self._some(images, self.config.adversarial_batch_size), self.generator)
             self._distil(*self._ask(self._explored(model, batch)))
         self.is_warm = True
 
     def _some(self, images: ImageSet, num_rows: int) -> ImageBatch:
         rows = torch.randint(len(images), (num_rows,), generator=self.generator)
         return ImageBatch(images.pixels(rows), images.labels[rows])
+
+    def prepared(self, model: ImageAdversary, batch: ImageBatch, generator: torch.Generator) -> ImageBatch:
+        """Return the batch with what decides how the target is shown x' (``decoding`` and ``project``).
+
+        Args:
+            model: The adversary.
+            batch: Pixels and labels.
+            generator: Draws particles.
+        """
+        if self.config.decoding == "residual":
+            batch = with_residual(model, batch, generator)
+        ball = Ball(self.config.norm, self.config.learner.epsilon)
+        return replace(batch, ball=ball) if self.config.project else batch
 
     def after_batch(self, model: ImageAdversary, batch: ImageBatch, generator: torch.Generator) -> dict[str, float]:
         """Ask the target about x, x' and surroundings of this batch, take distillation steps; return what was seen.
@@ -160,14 +174,16 @@ class Attacker:
         theta, theta_adv = model.draw_particles(self.config.learner.num_particles, generator)
         features = model.features(batch.pixels)
         codes = model.perturb(model.codes(features, theta), features, theta_adv, batch.labels)
-        return model.decode(sample_mixture(codes, generator=generator)[0])
+        return batch.shown(model.decode(sample_mixture(codes, generator=generator)[0]))
 
     @torch.no_grad()
     def _explored(self, model: ImageAdversary, batch: ImageBatch) -> Tensor:
         """Return reconstructions with noise on their codes, [batch, channels, height, width]."""
         theta, _ = model.draw_particles(self.config.learner.num_particles, self.generator)
         codes = sample_mixture(model.codes(model.features(batch.pixels), theta), generator=self.generator)[0]
-        return model.decode(add_code_noise(codes, share=self.config.exploration_noise, generator=self.generator))
+        return batch.shown(
+            model.decode(add_code_noise(codes, share=self.config.exploration_noise, generator=self.generator))
+        )
 
     def state(self, parts: TrainingParts) -> dict[str, Any]:
         """Add what has a state to ``parts``, and return the rest as plain types and tensors."""

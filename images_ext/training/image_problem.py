@@ -1,14 +1,18 @@
 """Algorithm 2 on images: what lies between pixels and the losses of Eq. 6."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import torch
 from torch import Tensor, nn
 
+from images_ext.attacks.candidates import Ball
+from images_ext.attacks.projection import onto_ball
 from images_ext.model import ImageAdversary
 from textsem.latent.objective import NORMS, Norm
+from textsem.latent.posterior import sample_mixture
 
-__all__ = ["AdversarialTerm", "DecodedImages", "ImageBatch", "ImageProblem"]
+__all__ = ["AdversarialTerm", "DecodedImages", "ImageBatch", "ImageProblem", "with_residual"]
 
 
 @dataclass(frozen=True)
@@ -18,10 +22,23 @@ class ImageBatch:
     Args:
         pixels: In [0, 1], [batch, channels, height, width].
         labels: y, [batch].
+        residual: x - dec(z), what the decoder cannot draw of x and the target is shown all the same, shape of
+            ``pixels``; None where x' = dec(z').
+        ball: In which what is shown is brought; None for dec(z') wherever it is.
     """
 
     pixels: Tensor
     labels: Tensor
+    residual: Tensor | None = None
+    ball: Ball | None = None
+
+    def shown(self, decoded: Tensor) -> Tensor:
+        """Return x' as the target is shown it, [..., batch, channels, height, width], of dec(z'); differentiable."""
+        images = decoded if self.residual is None else (decoded + self.residual).clamp(0, 1)
+        if self.ball is None:
+            return images
+        limit = torch.full((len(self.pixels), 1, 1, 1), _INSIDE * self.ball.epsilon).to(self.pixels)
+        return onto_ball(images, self.pixels, self.ball.norm, limit)
 
 
 @dataclass(frozen=True)
@@ -37,7 +54,17 @@ class DecodedImages:
     pixels: Tensor
 
 
+_INSIDE = 0.999  # of the radius: the gate is strict
+
 AdversarialTerm = Callable[[DecodedImages, ImageBatch], Tensor]
+
+
+@torch.no_grad()
+def with_residual(model: ImageAdversary, batch: ImageBatch, generator: torch.Generator) -> ImageBatch:
+    """Return the batch with x - dec(z), z drawn from E's mixture."""
+    theta, _ = model.draw_particles(model.config.num_particles, generator)
+    codes = sample_mixture(model.codes(model.features(batch.pixels), theta), generator=generator)[0]
+    return replace(batch, residual=batch.pixels - model.decode(codes))
 
 
 class ImageProblem:
@@ -94,8 +121,8 @@ class ImageProblem:
         return self.reconstruction_norm((outputs.pixels - batch.pixels).flatten(-3))
 
     def distance(self, outputs: DecodedImages, batch: ImageBatch) -> Tensor:
-        """Return |x - x'| in ``norm``, which the gate compares with epsilon, [..., batch]."""
-        return self.norm((outputs.pixels - batch.pixels).flatten(-3))
+        """Return |x - x'| in ``norm``, which the gate compares with epsilon, [..., batch]; x' is what is shown."""
+        return self.norm((batch.shown(outputs.pixels) - batch.pixels).flatten(-3))
 
     def adversarial(self, outputs: DecodedImages, batch: ImageBatch) -> Tensor:
         """Return the second term of Eq. 6, [batch]; lower = more fooled.
@@ -105,4 +132,4 @@ class ImageProblem:
         """
         if self.adversarial_term is None:
             raise ValueError("expected an adversarial term for the adversarial phase, got None")
-        return self.adversarial_term(outputs, batch)
+        return self.adversarial_term(DecodedImages(outputs.codes, batch.shown(outputs.pixels)), batch)

@@ -133,6 +133,6 @@ class EvolutionTerm:
 
         @torch.no_grad()
         def answer(codes: Tensor) -> Tensor:
-            return self.target.predict(to_pixels(to_bytes(self.model.decode(codes).flatten(0, 1))))
+            return self.target.predict(to_pixels(to_bytes(batch.shown(self.model.decode(codes)).flatten(0, 1))))
 
         return self.evolution(answer, outputs.codes, batch.labels)

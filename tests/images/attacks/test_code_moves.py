@@ -2,7 +2,9 @@ import pytest
 import torch
 
 from images_ext.attacks.candidates import to_bytes, to_pixels
-from images_ext.attacks.code_moves import CodeMoves, ImageMoves, MoveConfig, decode_codes
+from images_ext.attacks.code_moves import CodeMoves
+from images_ext.attacks.image_moves import ImageMoves, decode_codes
+from images_ext.attacks.move_config import MoveConfig
 from tests.images.attacks.toys import lively_moves, some_images
 from textsem.latent.moves import DIRECTIONS
 
@@ -108,6 +110,8 @@ def test_codes_that_are_no_numbers_are_refused() -> None:
         {"num_neighbours": 0},
         {"min_scale": 0.0},
         {"min_scale": 2.0},
+        {"min_reach": 0.0},
+        {"min_reach": 2.0},
         {"noise_weights": ()},
         {"noise_weights": (-1.0,)},
         {"output": "both"},
@@ -116,3 +120,25 @@ def test_codes_that_are_no_numbers_are_refused() -> None:
 def test_settings_out_of_range_are_refused(changes: dict[str, object]) -> None:
     with pytest.raises(ValueError, match="expected"):
         MoveConfig(**changes)  # type: ignore[arg-type]
+
+
+def test_led_on_is_a_step_along_e_prime_at_what_was_asked() -> None:
+    attack_moves, image = lively_moves("adversarial"), some_images(1)[0]
+    image_moves = attack_moves.of(image, 1, 7)
+    parents = image_moves.first(8).pick(torch.tensor([5, 2, 0]))
+    codes, others = image_moves.codes(parents), some_images(4)[1:]
+    led = image_moves.led_on(parents, codes, others, step=0.5)
+    for row, other in enumerate(others):
+        theirs = attack_moves.of(other, 1, 3)
+        particle = int(parents.particle[row])
+        way = torch.nn.functional.normalize((theirs._adversarial - theirs._clean)[particle, 0], dim=0)
+        stepped = codes[row] + 0.5 * codes[row].norm() * parents.scale[row] * way
+        expected = torch.nn.functional.normalize(stepped - image_moves._clean[particle, 0], dim=0)
+        torch.testing.assert_close(led.direction[row], expected)
+    assert torch.equal(led.particle, parents.particle)
+    assert torch.equal(led.scale, parents.scale)
+
+
+@pytest.mark.parametrize("direction", sorted(DIRECTIONS))
+def test_only_e_prime_is_asked_again_on_the_way(direction: str) -> None:
+    assert moves_of(direction).is_adversarial == (direction == "adversarial")

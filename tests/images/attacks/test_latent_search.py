@@ -3,7 +3,7 @@ import torch
 from torch import Tensor
 
 from images_ext.attacks.candidates import Ball, image_seed, to_bytes, to_pixels
-from images_ext.attacks.code_moves import decode_codes
+from images_ext.attacks.image_moves import decode_codes
 from images_ext.attacks.latent_search import LatentSearchAttack
 from images_ext.attacks.search import Outcome, SearchAttack
 from tests.images.attacks.toys import WIDE, LinearTarget, centred_target, lively_moves, right_labels, some_images

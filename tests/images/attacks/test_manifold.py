@@ -4,13 +4,23 @@ import pytest
 import torch
 from torch import Tensor
 
-from images_ext.attacks.candidates import Ball, to_pixels
+from images_ext.attacks.candidates import Ball, measure, to_pixels
+from images_ext.attacks.image_moves import ImageMoves
 from images_ext.attacks.manifold import Access, ManifoldAttack, SearchConfig, rank
-from images_ext.attacks.search import Outcome, SearchAttack
+from images_ext.attacks.move_config import Moves
+from images_ext.attacks.search import Answers, Outcome, SearchAttack
 from images_ext.attacks.sieve import FilterModel, Sifted
 from images_ext.protocols import ImageTarget
 from tests.images.attacks.toys import WIDE, LinearTarget, centred_target, lively_moves, right_labels, some_images
 from textsem.latent.moves import DIRECTIONS
+
+
+class NeverMoved(LinearTarget):
+    """Whatever it is shown, it says the same."""
+
+    def predict(self, pixels: Tensor) -> Tensor:
+        return torch.tensor([[0.6, 0.3, 0.1]]).expand(len(pixels), -1)
+
 
 SMALL = SearchConfig(num_candidates=24, num_first=6, num_drawn=16, num_asked=4)
 
@@ -140,3 +150,53 @@ def test_least_sure_first_and_what_is_outside_last() -> None:
 def test_settings_out_of_range_are_refused(changes: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="expected"):
         SearchConfig(**changes)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("direction", "access", "times"),
+    [
+        ("adversarial", "score", 4),
+        ("adversarial", "label", 0),
+        ("isotropic", "score", 0),
+        ("cone", "score", 0),
+    ],
+)
+def test_a_part_of_each_generation_is_led_on_by_e_prime_and_of_no_other_source(
+    monkeypatch: pytest.MonkeyPatch, direction: str, access: Access, times: int
+) -> None:
+    seen: list[tuple[int, int]] = []
+    led_on, around = ImageMoves.led_on, ImageMoves.around
+    drawn: list[int] = []
+
+    def record_led(self: ImageMoves, parents: Moves, codes: Tensor, images: Tensor, *, step: float) -> Moves:
+        seen.append((len(parents), len(images)))
+        torch.testing.assert_close(codes, self.codes(parents))
+        return led_on(self, parents, codes, images, step=step)
+
+    def record_around(self: ImageMoves, parents: Moves, num_moves: int, **spreads: float) -> Moves:
+        drawn.append(num_moves)
+        return around(self, parents, num_moves, **spreads)
+
+    monkeypatch.setattr(ImageMoves, "led_on", record_led)
+    monkeypatch.setattr(ImageMoves, "around", record_around)
+    target, ball = NeverMoved(), Ball("l2", 3.2)
+    attack(some_images(1), target, [0], direction=direction, access=access, ball=ball, max_queries=26)
+    assert len(seen) == times
+    if times:
+        assert set(seen) == {(4, 4)}
+        assert drawn == [8] * 8
+
+
+def test_first_candidates_reach_for_the_ball() -> None:
+    target, ball, distances = NeverMoved(), Ball("l2", 0.3), []
+    factory = ManifoldAttack(lively_moves("isotropic", output="residual"), ball, config=SMALL)
+    image = some_images(1)[0]
+    search = factory.begin(image, 0)
+    for _ in range(2):
+        asked = search.ask(40)
+        distances += measure(asked, image)["l2"].tolist()
+        probabilities = target.predict(to_pixels(asked))
+        nothing = torch.zeros(len(asked), dtype=torch.bool)
+        search.tell(Answers(probabilities, nothing, nothing, torch.zeros(len(asked))))
+    assert len(distances) > 4
+    assert all(0.15 < distance < 0.4 for distance in distances)

@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 
 from images_ext.attacks.candidates import Ball, to_pixels
-from images_ext.attacks.code_moves import CodeMoves, MoveConfig
+from images_ext.attacks.code_moves import CodeMoves
+from images_ext.attacks.move_config import MoveConfig
 from images_ext.attacks.search import Answers
 from tests.images.test_model import SHAPE, tiny_model
 

@@ -18,10 +18,20 @@ def test_defaults_are_accepted_and_come_back_from_json_types() -> None:
 
 def test_options_reach_the_parts() -> None:
     config = AttackImagesConfig(
-        source="cone", decoding="residual", min_scale=0.2, max_scale=0.4, num_candidates=7, norm="rms", eps=0.1, seed=3
+        source="cone",
+        decoding="residual",
+        min_scale=0.2,
+        max_scale=0.4,
+        min_reach=0.3,
+        max_reach=0.9,
+        num_candidates=7,
+        norm="rms",
+        eps=0.1,
+        seed=3,
     )
     moves = config.move_config(num_particles=9)
     assert (moves.direction, moves.output, moves.min_scale, moves.max_scale) == ("cone", "residual", 0.2, 0.4)
+    assert (moves.min_reach, moves.max_reach) == (0.3, 0.9)
     assert (moves.num_particles, moves.seed) == (9, 3)
     assert AttackImagesConfig(num_particles=2).move_config(num_particles=9).num_particles == 2
     assert config.search_config().num_candidates == 7

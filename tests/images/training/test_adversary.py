@@ -13,6 +13,7 @@ from images_ext.targets.metering import MeteredImageTarget
 from images_ext.training.adversary import ImageAdversaryRun, train_image_adversary
 from images_ext.training.adversary_config import AdversaryTrainingConfig
 from images_ext.training.attacker import Attacker
+from images_ext.training.image_problem import DecodedImages, ImageBatch
 from tests.images.test_model import tiny_config, tiny_model
 from tests.images.training.builders import Stripes, some_images
 from textsem.latent.configuration import LearnerConfig
@@ -119,3 +120,18 @@ def test_other_settings_data_and_shapes_are_refused(tmp_path: Path) -> None:
         )
     with pytest.raises(ValueError, match="expected checkpoint_every of at least 1, got 0"):
         train_image_adversary(make_run(tmp_path), checkpoint_every=0)
+
+
+def test_what_is_attacked_in_training_is_what_is_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = make_run(tmp_path, decoding="residual", project=True)
+    seen: list[ImageBatch] = []
+    adversarial = run.problem.adversarial
+
+    def record(outputs: DecodedImages, batch: ImageBatch) -> torch.Tensor:
+        seen.append(batch)
+        return adversarial(outputs, batch)
+
+    monkeypatch.setattr(run.problem, "adversarial", record)
+    train_image_adversary(run, checkpoint_every=100)
+    assert len(seen) == 3 * 2
+    assert all(batch.residual is not None and batch.ball is not None for batch in seen)

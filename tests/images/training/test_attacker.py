@@ -6,10 +6,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from images_ext.attacks.candidates import Ball
 from images_ext.targets.metering import MeteredImageTarget
 from images_ext.training.adversary_config import AdversaryTrainingConfig
 from images_ext.training.attacker import Attacker, lead
-from images_ext.training.image_problem import ImageBatch, ImageProblem
+from images_ext.training.image_problem import ImageBatch, ImageProblem, with_residual
 from tests.images.test_model import tiny_model
 from tests.images.training.builders import NAMES, DifferentiableStripes, Stripes, some_images
 from textsem.latent.configuration import LearnerConfig
@@ -174,3 +175,43 @@ def test_others_classes_and_useless_keepers_are_refused() -> None:
         Attacker(MeteredImageTarget(target), tiny_model(), settings())
     with pytest.raises(ValueError, match="expected a keeper of 3 classes, got 2"):
         Attacker(MeteredImageTarget(Stripes()), tiny_model(), settings(), [target])  # type: ignore[list-item]
+
+
+def test_residual_images_are_those_that_the_target_is_shown() -> None:
+    class Recorder(Stripes):
+        def __init__(self) -> None:
+            self.asked: list[Tensor] = []
+
+        def predict(self, pixels: Tensor) -> Tensor:
+            self.asked.append(pixels)
+            return super().predict(pixels)
+
+    model, images = tiny_model(), some_images(6)
+    model.start_perturbation()  # x' is the clean reconstruction but for the draw of a particle
+    found = {}
+    for decoding in ("decoded", "residual"):
+        target = Recorder()
+        attacker = Attacker(MeteredImageTarget(target), model, settings(decoding=decoding, exploration_noise=1e-6))
+        attacker.before_batch(model, images)
+        batch = a_batch()
+        batch = with_residual(model, batch, torch.Generator().manual_seed(0)) if decoding == "residual" else batch
+        values = attacker.after_batch(model, batch, torch.Generator().manual_seed(1))
+        found[decoding] = values["distance_adv"]
+        known = {row.numpy().tobytes() for row in images.images}
+        explored = torch.cat(target.asked[:2])
+        near = sum(any((row - x).abs().max() < 0.1 for x in images.pixels(slice(None))) for row in explored)
+        assert near == (12 if decoding == "residual" else 0), known
+    assert found["residual"] < 0.2 * found["decoded"]
+
+
+def test_a_batch_is_prepared_as_the_settings_say() -> None:
+    model, batch = tiny_model(), a_batch()
+    shown = {}
+    for decoding in ("decoded", "residual"):
+        for project in (False, True):
+            attacker = Attacker(MeteredImageTarget(Stripes()), model, settings(decoding=decoding, project=project))
+            found = attacker.prepared(model, batch, torch.Generator().manual_seed(0))
+            assert (found.residual is not None) == (decoding == "residual")
+            assert found.ball == (Ball("l2", 100.0) if project else None)
+            shown[decoding, project] = found
+    assert shown["decoded", False] == batch

@@ -88,3 +88,19 @@ def test_evolution_finds_the_way_that_the_target_is_never_asked_to_differentiate
     (found,) = torch.autograd.grad(value.sum(), codes)
     (true,) = torch.autograd.grad(margin(codes).sum(), codes)
     assert torch.cosine_similarity(found, true).item() > 0.7
+
+
+def test_evolution_asks_about_what_is_shown() -> None:
+    asked: list[Tensor] = []
+
+    class Recorder(Brightness):
+        def predict(self, pixels: Tensor) -> Tensor:
+            asked.append(pixels)
+            return super().predict(pixels)
+
+    term = EvolutionTerm(tiny_model(), Recorder(), Evolution("margin", 2, 0.5, torch.Generator().manual_seed(0)))
+    codes, pixels = torch.zeros(1, 6, requires_grad=True), torch.zeros(1, *SHAPE)
+    bright = ImageBatch(pixels, torch.tensor([1]), residual=torch.ones_like(pixels))
+    term(DecodedImages(codes, pixels), bright)
+    assert asked
+    assert all((rows == 1).all() for rows in asked)

@@ -1,0 +1,56 @@
+import math
+
+import pytest
+import torch
+
+from images_ext.attacks.candidates import Ball
+from images_ext.attacks.reach import GRID, scales_that_reach
+from tests.images.attacks.toys import lively_moves, some_images
+from textsem.latent.moves import DIRECTIONS
+from textsem.latent.objective import NORMS, Norm
+
+MOVING = sorted(set(DIRECTIONS) - {"reconstruction"})
+
+
+def test_scales_of_a_power_law_are_its_inverse() -> None:
+    grid = torch.tensor(GRID)
+    distances = torch.stack([3 * grid, 0.5 * grid.square()])
+    wanted = torch.tensor([0.4, 1.0, 2.7])
+    expected = torch.stack([wanted / 3, (2 * wanted).sqrt()])
+    torch.testing.assert_close(scales_that_reach(distances, wanted), expected)
+
+
+def test_what_cannot_be_reached_is_tried_at_the_ends_of_the_grid() -> None:
+    distances = torch.linspace(1, 2, len(GRID))[None]
+    found = scales_that_reach(distances, torch.tensor([0.5, 2.5]))
+    torch.testing.assert_close(found, torch.tensor([[GRID[0], GRID[-1]]]))
+    flat = scales_that_reach(torch.full((1, len(GRID)), 1.0), torch.tensor([0.5, 1.0, 1.5]))
+    assert flat.isfinite().all()
+    nothing = scales_that_reach(torch.zeros(1, len(GRID)), torch.tensor([1.0]))
+    torch.testing.assert_close(nothing, torch.tensor([[GRID[-1]]]))
+
+
+def test_a_longer_move_that_leads_back_counts_as_no_shorter() -> None:
+    distances = torch.tensor([[0.1, 0.2, 0.4, 0.8, 0.3, 0.3, 0.3, 1.6, 3.0, 6.0]])
+    found = scales_that_reach(distances, torch.tensor([0.4, 0.8]))
+    torch.testing.assert_close(found, torch.tensor([[GRID[2], GRID[3]]]))
+
+
+@pytest.mark.parametrize("direction", MOVING)
+@pytest.mark.parametrize("norm", ["l2", "mse"])
+def test_images_of_all_sources_lie_equally_far_from_the_input(direction: str, norm: Norm) -> None:
+    moves = lively_moves(direction, output="residual", num_scales=3, min_reach=0.5, max_reach=1.0)
+    image = some_images(1)[0]
+    image_moves = moves.of(image, 1, 7)
+    epsilon = 0.3 if norm == "l2" else 0.3**2 / 64
+    first = image_moves.first(12, Ball(norm, epsilon))
+    difference = image_moves.pixels(first, image_moves.codes(first)) - image.float() / 255
+    reached = NORMS[norm](difference.flatten(1)) / epsilon
+    torch.testing.assert_close(reached, torch.tensor([0.5, 0.5**0.5, 1.0]).repeat(4), rtol=0.2, atol=0.0)
+
+
+@pytest.mark.parametrize("epsilon", [0.0, math.inf])
+def test_without_a_radius_moves_are_shares_of_the_code(epsilon: float) -> None:
+    moves = lively_moves("isotropic", num_scales=2, min_scale=0.2, max_scale=0.8)
+    first = moves.of(some_images(1)[0], 1, 7).first(4, Ball("l2", epsilon))
+    torch.testing.assert_close(first.scale, torch.tensor([0.2, 0.8, 0.2, 0.8]))
