@@ -48,7 +48,7 @@ def parse_options(arguments: Sequence[str] | None = None) -> dict[str, Any]:
         help="classifiers that must keep the label, or none (default: the bundled one, if the target is bundled)",
     )
     add("--filter-lead", type=float, help="nats by which they must at the end of the budget (default: 1.5)")
-    add("--first-filter-lead", type=float, help="nats at its beginning (default: 6)")
+    add("--first-filter-lead", type=float, help="nats at its beginning (default: 3)")
     add("--judge", help="classifier that the report asks, or none (default: bundled, if the target is bundled)")
     add("--controls", nargs="+", metavar="DIR", help="finished runs that the report sets this one against")
     add("--decoding", choices=["decoded", "residual"], help="x' = dec(z'), or x + dec(z') - dec(z) (default: residual)")

@@ -30,7 +30,7 @@ class FilterModel:
 
     classifiers: tuple[ImageTarget, ...]
     min_lead: float = 1.5
-    first_lead: float = 6.0
+    first_lead: float = 3.0
 
     def __post_init__(self) -> None:
         """Check the ranges."""

@@ -77,7 +77,7 @@ class AttackImagesConfig:
     project: bool = True
     filter_model: tuple[str, ...] = ("auto",)
     filter_lead: float = 1.5
-    first_filter_lead: float = 6.0
+    first_filter_lead: float = 3.0
     judge: str = "auto"
     controls: tuple[str, ...] = ()
     decoding: Output = "residual"
