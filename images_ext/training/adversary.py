@@ -12,7 +12,7 @@ import torch
 from images_ext.data.images import ImageSet
 from images_ext.model import ImageAdversary
 from images_ext.training.adversary_config import AdversaryTrainingConfig
-from images_ext.training.attacker import Attacker
+from images_ext.training.attacker import Attacker, prepared
 from images_ext.training.image_problem import ImageBatch, ImageProblem
 from textsem.latent.learner import Learner, train_batch
 from textsem.latent.problem import Phase
@@ -95,7 +95,7 @@ class ImageAdversaryRun:
         batch = ImageBatch(self.images.pixels(rows), self.images.labels[rows])
         if phase == "adversarial" and self.attacker is not None:
             self.attacker.before_batch(self.model, self.images)
-            batch = self.attacker.prepared(self.model, batch, self.generator)
+            batch = prepared(self.model, batch, config, self.generator)
         learner = stage_learner(self.learner, phase)
         self.state, losses = train_batch(
             learner, self.problem, self.optimizer, self.state, batch, phase=phase, generator=self.generator

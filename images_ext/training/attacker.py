@@ -19,7 +19,7 @@ from textsem.latent.black_box import Evolution, flips
 from textsem.latent.posterior import add_code_noise, sample_mixture
 from textsem.runs.checkpoint import TrainingParts
 
-__all__ = ["Attacker", "lead"]
+__all__ = ["Attacker", "lead", "prepared"]
 
 
 def lead(logits: Tensor, labels: Tensor) -> Tensor:
@@ -27,6 +27,22 @@ def lead(logits: Tensor, labels: Tensor) -> Tensor:
     is_label = nn.functional.one_hot(labels, logits.shape[-1]).bool()
     own = torch.where(is_label, logits, 0.0).sum(dim=-1)
     return own - logits.masked_fill(is_label, -torch.inf).amax(dim=-1)
+
+
+def prepared(
+    model: ImageAdversary, batch: ImageBatch, config: AdversaryTrainingConfig, generator: torch.Generator
+) -> ImageBatch:
+    """Return a batch with what decides how the target is shown x' (``decoding`` and ``project``).
+
+    Args:
+        model: The adversary.
+        batch: Pixels and labels.
+        config: Settings.
+        generator: Draws particles.
+    """
+    if config.decoding == "residual":
+        batch = with_residual(model, batch, generator)
+    return replace(batch, ball=Ball(config.norm, config.learner.epsilon)) if config.project else batch
 
 
 class Attacker:
@@ -106,26 +122,14 @@ class Attacker:
             gold = nn.functional.one_hot(batch.labels, images.num_classes).float()
             self.surrogate.fit(batch.pixels, gold)
         for _ in range(self.config.exploration_batches if self.config.exploration_noise else 0):
-            batch = self.prepared(model, self._some(images, self.config.adversarial_batch_size), self.generator)
+            batch = self._some(images, self.config.adversarial_batch_size)
+            batch = prepared(model, batch, self.config, self.generator)
             self._distil(*self._ask(self._explored(model, batch)))
         self.is_warm = True
 
     def _some(self, images: ImageSet, num_rows: int) -> ImageBatch:
         rows = torch.randint(len(images), (num_rows,), generator=self.generator)
         return ImageBatch(images.pixels(rows), images.labels[rows])
-
-    def prepared(self, model: ImageAdversary, batch: ImageBatch, generator: torch.Generator) -> ImageBatch:
-        """Return the batch with what decides how the target is shown x' (``decoding`` and ``project``).
-
-        Args:
-            model: The adversary.
-            batch: Pixels and labels.
-            generator: Draws particles.
-        """
-        if self.config.decoding == "residual":
-            batch = with_residual(model, batch, generator)
-        ball = Ball(self.config.norm, self.config.learner.epsilon)
-        return replace(batch, ball=ball) if self.config.project else batch
 
     def after_batch(self, model: ImageAdversary, batch: ImageBatch, generator: torch.Generator) -> dict[str, float]:
         """Ask the target about x, x' and surroundings of this batch, take distillation steps; return what was seen.

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from images_ext.model import ImageAdversary
 from images_ext.training.adversary_config import Preset, preset
+from images_ext.training.attacker import prepared
 from images_ext.training.image_problem import DecodedImages, ImageBatch, ImageProblem
 from textsem.latent.gram_schmidt import gram_schmidt
 from textsem.latent.learner import Learner, train_batch
@@ -34,9 +35,9 @@ def time_updates(
 ) -> list[dict[str, Any]]:
     """Time an inner update (lines 8 to 16, target excluded) in phase ``adversarial``, all cases in turn.
 
-    Random weights and images.  A call is one batch, T inner updates; its T-th part is reported.  The gate is held open,
-    since a shut one skips the adversarial term, and rates are zero: steps cost what they cost, and every repeat does
-    the same work.
+    Random weights and images.  A call is one batch, T inner updates and what goes before them (``prepared``); its T-th
+    part is reported.  The gate is held open, since a shut one skips the adversarial term, and rates are zero: steps
+    cost what they cost, and every repeat does the same work.
 
     Args:
         name: Of the preset.
@@ -128,4 +129,9 @@ def _batch_call(settings: Preset, num_particles: int, *, batch_size: int, seed: 
     learner = Learner(config, model.particle_mlp, model.recognition, model.particle_mlp_adv, model.recognition_adv)
     problem = ImageProblem(model, free_term, norm=training.norm, reconstruction_norm=training.reconstruction_norm)
     optimizer, state = learner.make_optimizer(problem.parameter_groups()), learner.initial_state(generator)
-    return lambda: train_batch(learner, problem, optimizer, state, batch, phase="adversarial", generator=generator)
+
+    def train() -> object:
+        shown = prepared(model, batch, training, generator)
+        return train_batch(learner, problem, optimizer, state, shown, phase="adversarial", generator=generator)
+
+    return train

@@ -9,7 +9,7 @@ from torch import Tensor
 from images_ext.attacks.candidates import Ball
 from images_ext.targets.metering import MeteredImageTarget
 from images_ext.training.adversary_config import AdversaryTrainingConfig
-from images_ext.training.attacker import Attacker, lead
+from images_ext.training.attacker import Attacker, lead, prepared
 from images_ext.training.image_problem import ImageBatch, ImageProblem, with_residual
 from tests.images.test_model import tiny_model
 from tests.images.training.builders import NAMES, DifferentiableStripes, Stripes, some_images
@@ -209,8 +209,8 @@ def test_a_batch_is_prepared_as_the_settings_say() -> None:
     shown = {}
     for decoding in ("decoded", "residual"):
         for project in (False, True):
-            attacker = Attacker(MeteredImageTarget(Stripes()), model, settings(decoding=decoding, project=project))
-            found = attacker.prepared(model, batch, torch.Generator().manual_seed(0))
+            config = settings(decoding=decoding, project=project)
+            found = prepared(model, batch, config, torch.Generator().manual_seed(0))
             assert (found.residual is not None) == (decoding == "residual")
             assert found.ball == (Ball("l2", 100.0) if project else None)
             shown[decoding, project] = found
