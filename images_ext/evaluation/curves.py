@@ -105,5 +105,7 @@ def _draw_panel(axes: "Axes", panel: Panel) -> None:
         ticks = [k for k in ALL_TICKS if k <= panel.last]
         axes.set_xticks(ticks, [str(k) for k in ticks])
         axes.minorticks_off()
+    else:
+        axes.locator_params(axis="x", nbins=6)  # mean squares have long labels
     axes.set(xlabel=panel.label, xlim=(first, panel.last))
     axes.set_ylim(bottom=0)
