@@ -44,9 +44,7 @@ class CodeMoves:
         if tuple(image.shape) != self.model.config.image_shape:
             raise ValueError(f"expected an image of shape {self.model.config.image_shape}, got {tuple(image.shape)}")
         original = to_pixels(image)
-        features = self.model.features(original[None])
-        clean = self.model.codes(features, self._theta)
-        adversarial = self.model.perturb(clean, features, self._theta_adv, torch.tensor([label]))
+        clean, adversarial = self._both(original[None], label)
         if not bool(torch.isfinite(clean).all() and torch.isfinite(adversarial).all()):
             raise ValueError("expected finite codes, got nan or inf")
         K = min(self.config.num_neighbours, clean.shape[-1], len(self._bank))
@@ -62,9 +60,14 @@ class CodeMoves:
         )
 
     def _ways(self, images: Tensor, *, label: int) -> Tensor:
-        features = self.model.features(to_pixels(images))
+        clean, adversarial = self._both(to_pixels(images), label)
+        return adversarial - clean
+
+    def _both(self, pixels: Tensor, label: int) -> tuple[Tensor, Tensor]:
+        """Return Z and Z' [particles, images, latent] of images with one label."""
+        features = self.model.features(pixels)
         clean = self.model.codes(features, self._theta)
-        return self.model.perturb(clean, features, self._theta_adv, torch.full((len(images),), label)) - clean
+        return clean, self.model.perturb(clean, features, self._theta_adv, torch.full((len(pixels),), label))
 
     @torch.no_grad()
     def clean_codes(self, image: Tensor) -> Tensor:

@@ -89,10 +89,8 @@ class ImageMoves:
     def _distances(self, particle: Tensor, direction: Tensor, ball: Ball) -> Tensor:
         """Return how far from x each direction leads at the scales of the grid, [directions, grid]."""
         K = len(GRID)
-        moves = Moves(particle, direction, torch.ones(len(particle))).pick(
-            torch.arange(len(particle)).repeat_interleave(K)
-        )
-        moves = replace(moves, scale=torch.tensor(GRID).repeat(len(particle)))
+        scales = torch.tensor(GRID).repeat(len(particle))
+        moves = Moves(particle.repeat_interleave(K), direction.repeat_interleave(K, dim=0), scales)
         difference = self.pixels(moves, self.codes(moves)) - self._original
         return NORMS[ball.norm](difference.flatten(1)).reshape(-1, K)
 
@@ -101,8 +99,8 @@ class ImageMoves:
 
             d = unit(d_parent + spread n),   s = s_parent exp(scale_spread e)
 
-        n is a fresh direction of ``MoveConfig.mutation``, so that what a search inherits from its source is where it
-        began.
+        n is a fresh direction of ``MoveConfig.mutation``, so that what a search inherits from its source are the
+        parents: where it began and, of E', where ``led_on`` leads.
 
         Args:
             parents: Moves that did well, best first.

@@ -3,7 +3,8 @@
 Under label access the candidates are drawn, dropped, ranked once, and asked in that order.  Under score access the
 first few are; then generation after generation is drawn around those whose label lost most of its lead, and what the
 answers so far say about the new ones decides which of them are asked.  Under gradient access the new ones moreover
-start along the target's own gradient in the code.  Sources differ in `MoveConfig.direction` alone.
+start along the target's own gradient in the code.  Sources
+differ in `MoveConfig.direction`, and in that E' can be asked again on the way (`SearchConfig.led_share`).
 """
 
 from dataclasses import dataclass

@@ -7,7 +7,7 @@ __all__ = ["GRID", "scales_that_reach"]
 
 # Shares of the code's length that are tried; on the sphere 8 is 83 degrees.
 GRID = tuple(2.0**power for power in range(-6, 4))
-_NO_DISTANCE = 1e-6  # below a byte of one pixel in every norm
+_NO_DISTANCE = 1e-12  # below a byte of one pixel in every norm, mean squares of colour images too
 
 
 def scales_that_reach(distances: Tensor, wanted: Tensor) -> Tensor:

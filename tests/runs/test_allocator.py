@@ -8,10 +8,12 @@ import pytest
 from textsem.runs.allocator import keep_freed_memory
 
 PROGRAM = """
-import resource, sys
+import ctypes, resource, sys
 import torch
 from textsem.runs.allocator import keep_freed_memory
 
+# By itself glibc moves this threshold with what it sees, so that some starts of a program show no fault at all.
+ctypes.CDLL(None).mallopt(-3, 1 << 16)
 print(keep_freed_memory() if sys.argv[1] == "kept" else None)
 
 def use():
@@ -61,3 +63,19 @@ def test_without_a_c_library_nothing_is_set(monkeypatch: pytest.MonkeyPatch, err
 def test_another_c_library_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ctypes.CDLL", lambda name: object())
     assert keep_freed_memory() is False
+
+
+@pytest.mark.parametrize("answer", [1, 0])
+def test_both_thresholds_are_set_and_a_refusal_is_told(monkeypatch: pytest.MonkeyPatch, answer: int) -> None:
+    class Library:
+        gnu_get_libc_version = mallopt = None
+
+    seen: list[tuple[int, int]] = []
+    library = Library()
+    library.mallopt = lambda *call: seen.append(call) or answer  # type: ignore[assignment,func-returns-value]
+    monkeypatch.setattr("ctypes.CDLL", lambda name: library)
+    for name in [name for name in os.environ if name.startswith("MALLOC_")]:
+        monkeypatch.delenv(name)
+    assert keep_freed_memory() is bool(answer)
+    assert [number for number, _ in seen] == [-3, -1]  # M_MMAP_THRESHOLD, M_TRIM_THRESHOLD of malloc.h
+    assert all(value >= 1 << 20 for _, value in seen)

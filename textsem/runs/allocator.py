@@ -25,8 +25,9 @@ def keep_freed_memory() -> bool:
         return False
     try:
         library = ctypes.CDLL(None)
-        library.gnu_get_libc_version  # noqa: B018  # raises where the library is another one; musl's mallopt does nothing
+        if not hasattr(library, "gnu_get_libc_version"):  # musl has a mallopt that does nothing
+            return False
         is_set = [library.mallopt(_M_MMAP_THRESHOLD, _LARGEST_BLOCK), library.mallopt(_M_TRIM_THRESHOLD, _KEPT_BYTES)]
-    except (AttributeError, OSError, TypeError):
+    except (OSError, TypeError):
         return False
     return all(is_set)
