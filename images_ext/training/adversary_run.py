@@ -52,6 +52,9 @@ class ImageAdversaryJob:
     project: bool | None
     epsilon: float | None
     adversarial_weight: float | None
+    recognition_rate_adv: float | None
+    decoder_rate: float | None
+    extractor_rate: float | None
     condition: Literal["none", "label"] | None
     seed: int
     resume: bool

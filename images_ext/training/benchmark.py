@@ -13,6 +13,7 @@ from images_ext.training.attacker import prepared
 from images_ext.training.image_problem import DecodedImages, ImageBatch, ImageProblem
 from textsem.latent.gram_schmidt import gram_schmidt
 from textsem.latent.learner import Learner, train_batch
+from textsem.latent.stages import num_stage_steps, set_stage_rates
 from textsem.runs.timing import TICK, time_calls
 
 __all__ = ["free_term", "time_parts", "time_updates"]
@@ -121,14 +122,14 @@ def _batch_call(settings: Preset, num_particles: int, *, batch_size: int, seed: 
         epsilon=float("inf"),
         inner_rate=0.0,
         inner_rate_adv=0.0,
-        recognition_rate=0.0,
-        recognition_rate_adv=0.0,
-        decoder_rate=0.0,
-        extractor_rate=0.0,
     )
     learner = Learner(config, model.particle_mlp, model.recognition, model.particle_mlp_adv, model.recognition_adv)
     problem = ImageProblem(model, free_term, norm=training.norm, reconstruction_norm=training.reconstruction_norm)
     optimizer, state = learner.make_optimizer(problem.parameter_groups()), learner.initial_state(generator)
+    # As in the third stage, where a preset may hold extractor and decoder still; no step is taken.
+    set_stage_rates(optimizer, [group["lr"] for group in optimizer.param_groups], training, num_stage_steps(training))
+    for group in optimizer.param_groups:
+        group["lr"] = 0.0
 
     def train() -> object:
         shown = prepared(model, batch, training, generator)

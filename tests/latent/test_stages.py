@@ -2,7 +2,8 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from tests.latent.toys import ToyProblem, make_learner
+from tests.latent.toys import BATCH, ToyProblem, make_learner, start
+from textsem.latent.learner import train_batch
 from textsem.latent.stages import num_stage_steps, phase_of, set_stage_rates, stage_learner, warm_cosine
 
 
@@ -53,3 +54,23 @@ def test_learning_rates_warm_up_fall_and_are_the_learners_afterwards() -> None:
     own = learner.config
     assert rates[0][:2] == pytest.approx([0.1 * own.recognition_rate, 0.1 * own.recognition_rate_adv])
     assert rates[100] == [own.recognition_rate, own.recognition_rate_adv, 0.3, 0.4]
+
+
+@pytest.mark.parametrize(("rates", "moves"), [((0.0, 0.0), [False, False]), ((0.0, 0.1), [False, True])])
+def test_a_group_of_rate_0_learns_in_the_first_stage_and_is_held_still_afterwards(
+    rates: tuple[float, float], moves: list[bool]
+) -> None:
+    config, problem = Settings(reconstruction_steps=1), ToyProblem()
+    learner = make_learner(extractor_rate=rates[0], decoder_rate=rates[1])
+    optimizer = learner.make_optimizer(problem.parameter_groups())
+    base_rates, (state, _, generator) = [group["lr"] for group in optimizer.param_groups], start(learner)
+    parts = [problem.extractor, problem.decoder]
+    moved = []
+    for step, phase in enumerate(("reconstruction", "perturbed", "perturbed")):
+        set_stage_rates(optimizer, base_rates, config, step)
+        before = [part.detach().clone() for part in parts]
+        state, losses = train_batch(learner, problem, optimizer, state, BATCH, phase=phase, generator=generator)
+        assert losses["fit_adv" if step else "reconstruction"] > 0
+        moved.append([not part.detach().equal(old) for part, old in zip(parts, before, strict=True)])
+        assert [part.requires_grad for part in parts] == moved[-1]
+    assert moved == [[True, True], moves, moves]

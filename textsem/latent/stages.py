@@ -87,7 +87,8 @@ def set_stage_rates(
 ) -> None:
     """Set the rates of a batch: the learner's own, but in the first stage ``warm_cosine`` of them.
 
-    Extractor and decoder have ``learning_rate`` in place of their own there.
+    Extractor and decoder have ``learning_rate`` in place of their own there.  A group of the problem's whose rate is 0
+    is held still: no gradient of it is asked for, which costs less than one that no step follows.
 
     Args:
         optimizer: From ``Learner.make_optimizer``.
@@ -102,3 +103,6 @@ def set_stage_rates(
     for i, (group, rate) in enumerate(zip(optimizer.param_groups, base_rates, strict=True)):
         is_recognition = i < 2  # eta and eta' come first, see Learner.make_optimizer
         group["lr"] = factor * (config.learning_rate if is_first_stage and not is_recognition else rate)
+        if not is_recognition:
+            for parameter in group["params"]:
+                parameter.requires_grad_(group["lr"] > 0)

@@ -57,10 +57,10 @@ def differentiate(
     """Take the outer and inner gradients, both at the old weights (reading 8).
 
     Of several processes each has the gradients of eta and eta' for the whole batch, those of the problem's parameters
-    for its own rows.
+    for its own rows.  Parameters that require no gradient are held still.
     """
     ours = [*learner.recognition.parameters(), *learner.recognition_adv.parameters()]
-    theirs = [p for group in problem.parameter_groups().values() for p in group]
+    theirs = [p for group in problem.parameter_groups().values() for p in group if p.requires_grad]
     gradients = torch.autograd.grad(objective, [*ours, *theirs], retain_graph=bool(fits), allow_unused=True)
     share, known = learner.share, list(zip([*ours, *theirs], gradients, strict=True))
     outer = _merged(known[: len(ours)], share.averaged) + _merged(known[len(ours) :], share.summed)
