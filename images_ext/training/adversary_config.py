@@ -130,18 +130,20 @@ def _paper(image_shape: tuple[int, int, int], num_classes: int) -> Preset:
 def _base_learner(epsilon: float, adversarial_weight: float) -> LearnerConfig:
     """Return the base presets' settings of Algorithm 2.
 
-    eta learns slowly from L_x: at Adam's usual rate the reconstruction draws all particles onto one point.  Of each
-    batch 16 images are inverted, since decoder calls are what an update costs.  epsilon is the radius that is attacked
-    later: what the target is shown in training is what it is shown then, inside that ball and with the residual.
+    eta learns slowly from L_x: at Adam's usual rate the reconstruction draws all particles onto one point.  Extractor
+    and decoder are held still after the first stage: learning along with E', the decoder draws what deceives the target
+    into clean reconstructions too.  eta' alone has to find it then, and learns fast.  Of each batch 16 images are
+    inverted, since decoder calls are what an update costs.  epsilon is the radius that is attacked later: what the target
+    is shown in training is what it is shown then, inside that ball and with the residual.
     """
     return LearnerConfig(
         code_noise=0.3,
         inversion_examples=16,
         perturbation_input="features",
         recognition_rate=2e-5,
-        recognition_rate_adv=2e-3,
-        decoder_rate=3e-4,
-        extractor_rate=1e-4,
+        recognition_rate_adv=8e-3,
+        decoder_rate=0.0,
+        extractor_rate=0.0,
         inner_rate=1e-3,
         inner_rate_adv=1e-3,
         direction="basis",
@@ -210,7 +212,7 @@ def _svhn(image_shape: tuple[int, int, int], num_classes: int) -> Preset:
         principal_images=6000,
         decoding="residual",
         project=True,
-        learner=_base_learner(4.0, 2.0),
+        learner=_base_learner(4.0, 4.0),
     )
     return Preset(model, training)
 

@@ -31,6 +31,14 @@ def test_every_preset_gives_images_of_its_data(name: str) -> None:
     assert model.decode(torch.zeros(1, found.model.latent_dim)).shape == (1, *shape)
 
 
+@pytest.mark.parametrize("name", sorted(SHAPES))
+def test_base_presets_hold_the_autoencoder_still_and_show_what_is_asked(name: str) -> None:
+    training = preset(name, image_shape=SHAPES[name], num_classes=4).training
+    assert (training.learner.decoder_rate, training.learner.extractor_rate) == (0, 0)
+    assert training.learning_rate > 0
+    assert (training.decoding, training.project) == ("residual", True)
+
+
 def test_unknown_names_are_refused() -> None:
     with pytest.raises(ValueError, match="expected a preset among celeba, mnist, paper, svhn, got 'imagenet'"):
         preset("imagenet", image_shape=(1, 28, 28), num_classes=10)
