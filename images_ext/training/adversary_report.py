@@ -33,7 +33,8 @@ def measure_adversary(model: ImageAdversary, images: ImageSet, *, seed: int) -> 
     Returns:
         Mean distances of the clean reconstruction ``reconstruction_NORM`` and of E's and E's examples
         ``adversarial_NORM`` in [0, 1] pixels, ``latent_noise`` and ``latent_noise_relative`` (reading 21), and
-        ``code_spread`` (reading 4b); means over images and batches.
+        ``code_spread`` of E, ``code_spread_adv`` of E' (reading 4b; 0: all its particles are one); means over images
+        and batches.
     """
     generator = torch.Generator().manual_seed(seed)
     sums: dict[str, float] = {}
@@ -52,6 +53,7 @@ def measure_adversary(model: ImageAdversary, images: ImageSet, *, seed: int) -> 
             add("latent_noise", noise.absolute, B)
             add("latent_noise_relative", noise.relative, B)
             add("code_spread", code_spread(z), B)
+            add("code_spread_adv", code_spread(z_adv), B)
             for kind, codes in (("reconstruction", z), ("adversarial", z_adv)):
                 decoded = model.decode(sample_mixture(codes, generator=generator)[0])
                 difference = (decoded - pixels).flatten(1)

@@ -66,7 +66,8 @@ def test_a_group_of_rate_0_learns_in_the_first_stage_and_is_held_still_afterward
     base_rates, (state, _, generator) = [group["lr"] for group in optimizer.param_groups], start(learner)
     parts = [problem.extractor, problem.decoder]
     moved = []
-    for step, phase in enumerate(("reconstruction", "perturbed", "perturbed")):
+    for step in range(3):
+        phase = phase_of(config, step)
         set_stage_rates(optimizer, base_rates, config, step)
         before = [part.detach().clone() for part in parts]
         state, losses = train_batch(learner, problem, optimizer, state, BATCH, phase=phase, generator=generator)

@@ -112,9 +112,17 @@ def test_measures_are_zero_for_a_perturbation_that_moves_nothing() -> None:
     model.start_perturbation()
     found = measure_adversary(model, some_images(10), seed=0)
     assert found["latent_noise"] == found["latent_noise_relative"] == 0
-    assert found["code_spread"] > 0
+    assert found["code_spread"] == found["code_spread_adv"] > 0
     assert 0 < found["reconstruction_l2"] < 8
     assert found["reconstruction_rms"] == pytest.approx(found["reconstruction_l2"] / 8, abs=1e-5)
+
+
+def test_particles_of_e_prime_that_have_become_one_are_told() -> None:
+    model = tiny_model().eval()
+    with torch.no_grad():
+        model.recognition_adv.get_parameter("layers.2.weight").zero_()  # noise reaches no weight of a particle
+    found = measure_adversary(model, some_images(10), seed=0)
+    assert found["code_spread_adv"] < 1e-5 < found["code_spread"]
 
 
 def test_measured_distance_is_that_of_the_decoded_draws() -> None:

@@ -37,7 +37,8 @@ def test_an_update_holds_still_what_the_preset_holds_and_moves_no_weight(
 ) -> None:
     found = preset("mnist", image_shape=(1, 8, 8), num_classes=3)
     learner = replace(found.training.learner, decoder_rate=rate, extractor_rate=rate)
-    settings, models = replace(found, training=replace(found.training, learner=learner)), []
+    settings = replace(found, training=replace(found.training, learner=learner))
+    models: list[ImageAdversary] = []
 
     def start(*arguments: Any) -> Any:
         started = draw(*arguments)
