@@ -132,10 +132,10 @@ def _base_learner(epsilon: float, adversarial_weight: float) -> LearnerConfig:
 
     eta learns slowly from L_x: at Adam's usual rate the reconstruction draws all particles onto one point.  Extractor
     and decoder are held still after the first stage: learning along with E', the decoder draws what deceives the target
-    into clean reconstructions too.  eta' alone has to find it then, and learns fast; at too high a rate its hidden
-    units die, and its particles become one (``code_spread_adv`` on the card).  Of each batch 16 images are inverted,
-    since decoder calls are what an update costs.  epsilon is the radius that is attacked later: what the target is
-    shown in training is what it is shown then, inside that ball and with the residual.
+    into clean reconstructions too.  eta' alone has to find it then, and learns fast: at this rate its hidden units die,
+    and its particles become one (``code_spread_adv`` on the card; see docs/images.md).  Of each batch 16 images are
+    inverted, since decoder calls are what an update costs.  epsilon is the radius that is attacked later: what the
+    target is shown in training is what it is shown then, inside that ball and with the residual.
     """
     return LearnerConfig(
         code_noise=0.3,
