@@ -21,6 +21,7 @@ RATES = (
     "inner_rate_adv",
     "recognition_rate",
     "recognition_rate_adv",
+    "condition_rate",
     "decoder_rate",
     "extractor_rate",
 )

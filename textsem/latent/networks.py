@@ -78,7 +78,7 @@ class Learner:
         rates = {
             "extractor": config.extractor_rate,
             "decoder": config.decoder_rate,
-            "condition": config.recognition_rate_adv,
+            "condition": config.recognition_rate_adv if config.condition_rate is None else config.condition_rate,
         }
         unknown = sorted(set(parameter_groups) - set(rates))
         if unknown:
