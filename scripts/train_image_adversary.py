@@ -42,7 +42,7 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     add("--epsilon", type=float, default=None, help="radius of Eq. 6's gate, in units of --norm")
     add("--adversarial-weight", type=float, default=None, help="of Eq. 6's second term")
     add("--recognition-rate-adv", type=float, default=None, help="Adam's rate for the recognition network of E'")
-    add("--condition-rate", type=float, default=None, help="the same for what tells E' the class")
+    add("--common-rate-adv", type=float, default=None, help="the same for what its particles share, and for the class")
     add("--decoder-rate", type=float, default=None, help="Adam's for the decoder after the first stage; 0: held still")
     add("--extractor-rate", type=float, default=None, help="the same for the feature extractor")
     add("--condition", choices=("none", "label"), default=None, help="whether E' is told the class")

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from images_ext.swiss_roll.adversary import PointAdversary, PointAdversaryConfig, PointBatch, PointProblem
 from textsem.latent.learner import Learner, train_batch
+from textsem.latent.networks import RECOGNITION_GROUPS
 from textsem.latent.problem import Phase
 
 __all__ = ["TrainedAdversary", "train_point_adversary"]
@@ -68,9 +69,9 @@ def train_point_adversary(
         for step in range(num_steps):
             is_first = phase == "reconstruction"
             cosine = _FINAL_RATE + (1 - _FINAL_RATE) * 0.5 * (1 + math.cos(math.pi * step / num_steps))
-            for i, (group, rate) in enumerate(zip(optimizer.param_groups, own_rates, strict=True)):
-                # eta and eta' come first: their weights are summed over hidden units, so that theta moves faster.
-                share = config.recognition_share if i < 2 else 1.0
+            for group, rate in zip(optimizer.param_groups, own_rates, strict=True):
+                # Weights of eta and eta' are summed over hidden units, so that theta moves faster.
+                share = config.recognition_share if group["name"] in RECOGNITION_GROUPS else 1.0
                 group["lr"] = config.learning_rate * cosine * share if is_first else rate
             rows = torch.randint(len(points), (config.batch_size,), generator=generator)
             batch = PointBatch(points[rows], labels[rows])

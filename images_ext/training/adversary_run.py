@@ -53,7 +53,7 @@ class ImageAdversaryJob:
     epsilon: float | None
     adversarial_weight: float | None
     recognition_rate_adv: float | None
-    condition_rate: float | None
+    common_rate_adv: float | None
     decoder_rate: float | None
     extractor_rate: float | None
     condition: Literal["none", "label"] | None

@@ -200,7 +200,7 @@ def test_the_step_of_the_log_precision_matters_in_gradient_mode() -> None:
 
 
 def test_every_field_but_counts_and_modes_has_its_other_value_tested() -> None:
-    tested = {name for name, _ in OTHER_VALUES} | {"num_particles", "precision_step", "condition_rate"}
+    tested = {name for name, _ in OTHER_VALUES} | {"num_particles", "precision_step", "common_rate_adv"}
     assert set(asdict(LearnerConfig())) == tested
 
 
@@ -384,7 +384,7 @@ def test_condition_of_zero_changes_no_loss_and_another_one_the_perturbed_half_al
     assert shifted["fit_adv"] != plain["fit_adv"]
 
 
-@pytest.mark.parametrize("rates", [{"recognition_rate_adv": 3e-3}, {"condition_rate": 3e-3}])
+@pytest.mark.parametrize("rates", [{"recognition_rate_adv": 3e-3}, {"common_rate_adv": 3e-3}])
 def test_condition_learns_from_the_perturbed_loss_at_its_rate_or_that_of_eta_adv(rates: dict[str, float]) -> None:
     learner, problem = make_learner(**rates), ConditionedProblem()
     assert not any(p is problem.shift for p, _ in one_update(learner, problem, phase="clean").outer)

@@ -50,10 +50,10 @@ def test_learning_rates_warm_up_fall_and_are_the_learners_afterwards() -> None:
     assert max(first) == first[9] == pytest.approx(1.0, abs=0.03)
     assert first[9:] == sorted(first[9:], reverse=True)
     assert first[99] == pytest.approx(0.05, abs=0.001)
-    assert [row[2] for row in rates[:100]] == first
+    assert [row[3] for row in rates[:100]] == first
     own = learner.config
-    assert rates[0][:2] == pytest.approx([0.1 * own.recognition_rate, 0.1 * own.recognition_rate_adv])
-    assert rates[100] == [own.recognition_rate, own.recognition_rate_adv, 0.3, 0.4]
+    assert rates[0][:3] == pytest.approx([0.1 * own.recognition_rate, *[0.1 * own.recognition_rate_adv] * 2])
+    assert rates[100] == [own.recognition_rate, *[own.recognition_rate_adv] * 2, 0.3, 0.4]
 
 
 @pytest.mark.parametrize(("rates", "moves"), [((0.0, 0.0), [False, False]), ((0.0, 0.1), [False, True])])

@@ -21,7 +21,7 @@ RATES = (
     "inner_rate_adv",
     "recognition_rate",
     "recognition_rate_adv",
-    "condition_rate",
+    "common_rate_adv",
     "decoder_rate",
     "extractor_rate",
 )
@@ -103,6 +103,7 @@ def test_adam_has_each_of_its_rates(tmp_path: Path) -> None:
     rates: dict[str, Any] = {
         "recognition_rate": 1e-1,
         "recognition_rate_adv": 1e-2,
+        "common_rate_adv": 3e-2,
         "extractor_rate": 1e-3,
         "decoder_rate": 1e-4,
     }
@@ -110,8 +111,12 @@ def test_adam_has_each_of_its_rates(tmp_path: Path) -> None:
     assert [group["lr"] for group in run.optimizer.param_groups] == list(rates.values())
     first = [group["params"][0] for group in run.optimizer.param_groups]
     model = run.model
-    parts = (model.recognition, model.recognition_adv, model.encoder, model.decoder)
-    assert all(a is next(part.parameters()) for a, part in zip(first, parts, strict=True))
+    eta, eta_adv, encoder, decoder = (
+        list(part.parameters()) for part in (model.recognition, model.recognition_adv, model.encoder, model.decoder)
+    )
+    expected = [eta[0], eta_adv[0], eta_adv[-1], encoder[0], decoder[0]]
+    assert all(a is b for a, b in zip(first, expected, strict=True))
+    assert [len(group["params"]) for group in run.optimizer.param_groups[:3]] == [6, 5, 1]
 
 
 def test_unknown_preset_is_refused() -> None:

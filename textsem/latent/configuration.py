@@ -24,8 +24,9 @@ class LearnerConfig:
         inner_rate_adv: beta' (line 4).
         recognition_rate: Adam's rate for eta (line 15).
         recognition_rate_adv: Adam's rate for eta'.
-        condition_rate: Adam's rate for what tells E' the label; None: that of eta'.  What starts at zero and every
-            particle reads may learn far faster than weights of particles that have to stay apart.
+        common_rate_adv: Adam's rate for what all particles of E' have in common, the bias that f_eta' ends in and what
+            tells E' the label; None: that of eta'.  At a high rate of all of eta' its hidden units die, and with them
+            what tells particles apart.
         decoder_rate: Adam's rate for phi (line 16).
         extractor_rate: Adam's rate for the feature extractor, which learns from L_x.
         likelihood_scale: Weight of the likelihood, summed over the batch (reading 2).
@@ -64,7 +65,7 @@ class LearnerConfig:
     inner_rate_adv: float = 1e-2
     recognition_rate: float = 5e-4
     recognition_rate_adv: float = 5e-4
-    condition_rate: float | None = None
+    common_rate_adv: float | None = None
     decoder_rate: float = 5e-4
     extractor_rate: float = 5e-4
     likelihood_scale: float = 1.0

@@ -14,7 +14,10 @@ from textsem.latent.sharing import WHOLE_BATCH, BatchShare
 from textsem.latent.state import LearnerState, ParticleState
 from textsem.latent.svgd import init_svgd
 
-__all__ = ["Learner"]
+__all__ = ["RECOGNITION_GROUPS", "Learner"]
+
+# Of the optimiser: eta, eta' but for the last bias, and that bias, which all particles of E' have in common.
+RECOGNITION_GROUPS = ("eta", "eta_adv", "common_adv")
 
 
 @dataclass(frozen=True)
@@ -73,19 +76,26 @@ class Learner:
         return LearnerState(part(), part(), delta, torch.zeros((), dtype=torch.int64, device=weight.device))
 
     def make_optimizer(self, parameter_groups: Mapping[str, Sequence[nn.Parameter]]) -> torch.optim.Adam:
-        """Return Adam over eta, eta' and the problem's groups, each with its own rate (reading 9)."""
+        """Return Adam over eta, eta' and the problem's groups, each with its own rate (reading 9).
+
+        Groups have names: those of ``RECOGNITION_GROUPS``, then the problem's own.
+        """
         config = self.config
+        common_rate = config.recognition_rate_adv if config.common_rate_adv is None else config.common_rate_adv
         rates = {
             "extractor": config.extractor_rate,
             "decoder": config.decoder_rate,
-            "condition": config.recognition_rate_adv if config.condition_rate is None else config.condition_rate,
+            "condition": common_rate,
         }
         unknown = sorted(set(parameter_groups) - set(rates))
         if unknown:
             raise ValueError(f"expected parameter groups among {sorted(rates)}, got {unknown}")
+        *specific, common = self.recognition_adv.parameters()  # the bias of the last layer comes last
         groups = [
-            {"params": list(self.recognition.parameters()), "lr": config.recognition_rate},
-            {"params": list(self.recognition_adv.parameters()), "lr": config.recognition_rate_adv},
+            {"name": "eta", "params": list(self.recognition.parameters()), "lr": config.recognition_rate},
+            {"name": "eta_adv", "params": specific, "lr": config.recognition_rate_adv},
+            {"name": "common_adv", "params": [common], "lr": common_rate},
         ]
-        groups += [{"params": list(group), "lr": rates[name]} for name, group in parameter_groups.items() if group]
+        learning = {name: list(group) for name, group in parameter_groups.items() if group}
+        groups += [{"name": name, "params": group, "lr": rates[name]} for name, group in learning.items()]
         return torch.optim.Adam(groups, fused=True)

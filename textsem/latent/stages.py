@@ -12,7 +12,7 @@ from typing import Protocol
 
 import torch
 
-from textsem.latent.networks import Learner
+from textsem.latent.networks import RECOGNITION_GROUPS, Learner
 from textsem.latent.problem import Phase
 
 __all__ = ["StageSettings", "num_stage_steps", "phase_of", "set_stage_rates", "stage_learner", "warm_cosine"]
@@ -100,8 +100,8 @@ def set_stage_rates(
     factor = 1.0
     if is_first_stage:
         factor = warm_cosine(step, num_steps=config.reconstruction_steps, warmup_steps=config.warmup_steps)
-    for i, (group, rate) in enumerate(zip(optimizer.param_groups, base_rates, strict=True)):
-        is_recognition = i < 2  # eta and eta' come first, see Learner.make_optimizer
+    for group, rate in zip(optimizer.param_groups, base_rates, strict=True):
+        is_recognition = group["name"] in RECOGNITION_GROUPS
         group["lr"] = factor * (config.learning_rate if is_first_stage and not is_recognition else rate)
         if not is_recognition:
             for parameter in group["params"]:

@@ -39,7 +39,7 @@ JOB = ImageAdversaryJob(
     epsilon=0.7,
     adversarial_weight=2.5,
     recognition_rate_adv=7e-3,
-    condition_rate=9e-2,
+    common_rate_adv=9e-2,
     decoder_rate=0.0,
     extractor_rate=None,
     condition="none",
@@ -71,7 +71,7 @@ def test_given_options_replace_those_of_the_preset_and_others_stay() -> None:
     training, learner = shapes.training, shapes.training.learner
     assert (training.norm, learner.epsilon, learner.adversarial_weight) == ("linf", 0.7, 2.5)
     assert (learner.num_particles, shapes.model.num_particles, training.seed) == (2, 2, 3)
-    assert (learner.recognition_rate_adv, learner.condition_rate, learner.decoder_rate) == (7e-3, 9e-2, 0.0)
+    assert (learner.recognition_rate_adv, learner.common_rate_adv, learner.decoder_rate) == (7e-3, 9e-2, 0.0)
     assert shapes.model.perturbation_condition == "none"
     plain = replace(JOB, norm=None, epsilon=None, condition=None, target=None).shapes(some_images())
     assert (plain.training.norm, plain.model.perturbation_condition) == ("l2", "label")
