@@ -132,17 +132,18 @@ def _base_learner(epsilon: float, adversarial_weight: float) -> LearnerConfig:
 
     eta learns slowly from L_x: at Adam's usual rate the reconstruction draws all particles onto one point.  Extractor
     and decoder are held still after the first stage: learning along with E', the decoder draws what deceives the target
-    into clean reconstructions too.  eta' alone has to find it then, and learns fast: at this rate its hidden units die,
-    and its particles become one (``code_spread_adv`` on the card; see docs/images.md).  Of each batch 16 images are
-    inverted, since decoder calls are what an update costs.  epsilon is the radius that is attacked later: what the
-    target is shown in training is what it is shown then, inside that ball and with the residual.
+    into clean reconstructions too.  E' alone has to find it then.  What its particles have in common learns fast, what
+    tells them apart slowly: at a high rate the hidden units of f_eta' die, and all particles become one.  Of each batch
+    16 images are inverted, since decoder calls are what an update costs.  epsilon is the radius that is attacked later:
+    what the target is shown in training is what it is shown then, inside that ball and with the residual.
     """
     return LearnerConfig(
         code_noise=0.3,
         inversion_examples=16,
         perturbation_input="features",
         recognition_rate=2e-5,
-        recognition_rate_adv=8e-3,
+        recognition_rate_adv=2e-4,
+        common_rate_adv=3e-2,
         decoder_rate=0.0,
         extractor_rate=0.0,
         inner_rate=1e-3,
@@ -151,6 +152,18 @@ def _base_learner(epsilon: float, adversarial_weight: float) -> LearnerConfig:
         epsilon=epsilon,
         adversarial_weight=adversarial_weight,
     )
+
+
+# What base presets share.  The surrogate has many steps at a high rate, since its gradient is what limits E'.
+_BASE_TRAINING = AdversaryTrainingConfig(
+    reconstruction_steps=2000,
+    principal_images=6000,
+    decoding="residual",
+    project=True,
+    surrogate_steps=16,
+    surrogate_rate=3e-3,
+    exploration_batches=200,
+)
 
 
 def _base_model(
@@ -185,12 +198,9 @@ def _mnist(image_shape: tuple[int, int, int], num_classes: int) -> Preset:
         has_linear_path=True,
     )
     model = _base_model(image_shape, num_classes, latent_dim=100, channels=(8, 16), decoder=decoder)
-    training = AdversaryTrainingConfig(
-        reconstruction_steps=2000,
+    training = replace(
+        _BASE_TRAINING,
         adversarial_steps=600,
-        principal_images=6000,
-        decoding="residual",
-        project=True,
         learner=replace(_base_learner(4.0, 2.0), inversion_examples=8),
     )
     return Preset(model, training)
@@ -208,13 +218,7 @@ def _svhn(image_shape: tuple[int, int, int], num_classes: int) -> Preset:
         has_linear_path=True,
     )
     model = _base_model(image_shape, num_classes, latent_dim=128, channels=(16, 32), decoder=decoder)
-    training = AdversaryTrainingConfig(
-        reconstruction_steps=2000,
-        principal_images=6000,
-        decoding="residual",
-        project=True,
-        learner=_base_learner(4.0, 4.0),
-    )
+    training = replace(_BASE_TRAINING, adversarial_steps=800, learner=_base_learner(4.0, 4.0))
     return Preset(model, training)
 
 
@@ -229,12 +233,11 @@ def _celeba(image_shape: tuple[int, int, int], num_classes: int) -> Preset:
         has_linear_path=True,
     )
     model = _base_model(image_shape, num_classes, latent_dim=128, channels=(16, 32, 32), decoder=decoder)
-    training = AdversaryTrainingConfig(
+    training = replace(
+        _BASE_TRAINING,
         reconstruction_steps=1500,
         adversarial_steps=270,
         principal_images=4000,
-        decoding="residual",
-        project=True,
         learner=_base_learner(8.0, 24.0),
         surrogate_channels=(16, 32, 32),
     )
