@@ -239,7 +239,8 @@ def _celeba(image_shape: tuple[int, int, int], num_classes: int) -> Preset:
         adversarial_steps=270,
         principal_images=4000,
         learner=_base_learner(8.0, 24.0),
-        surrogate_channels=(16, 32, 32),
+        surrogate_channels=(8, 16, 32),
+        exploration_batches=150,
     )
     return Preset(model, training)
 
