@@ -75,7 +75,7 @@ class ImageMoves:
         particle, noise = self._noise(num_directions)
         weights = torch.tensor(config.noise_weights)[torch.arange(num_directions) % len(config.noise_weights)]
         direction = self._directions(config.direction, particle, noise, weights)
-        if ball is None or not 0 < ball.epsilon < math.inf:
+        if ball is None or not _has_radius(ball):
             scales = _series(config.min_scale, config.max_scale, config.num_scales).repeat(num_directions, 1)
         else:
             wanted = ball.epsilon * _series(config.min_reach, config.max_reach, config.num_scales)
@@ -85,6 +85,21 @@ class ImageMoves:
             direction.repeat_interleave(config.num_scales, dim=0)[:num_moves],
             scales.flatten()[:num_moves],
         )
+
+    @torch.no_grad()
+    def own(self, ball: Ball) -> Moves | None:
+        """Return the moves of E' itself, one of each ``own_reach``, particles in turn; None of a control.
+
+        Args:
+            ball: Whose radius they are to reach; one without a radius has none.
+        """
+        reaches, M = torch.tensor(self._config.own_reach), len(self._clean)
+        if not (self.is_adversarial and len(reaches) and _has_radius(ball)):
+            return None
+        particle = torch.arange(len(reaches)) % M
+        direction = unit(self._adversarial - self._clean)[particle, 0]
+        scales = scales_that_reach(self._distances(particle, direction, ball), ball.epsilon * reaches)
+        return Moves(particle, direction, scales.diagonal())
 
     def _distances(self, particle: Tensor, direction: Tensor, ball: Ball) -> Tensor:
         """Return how far from x each direction leads at the scales of the grid, [directions, grid]."""
@@ -166,6 +181,10 @@ class ImageMoves:
             noise_weight=weights,
         )
         return DIRECTIONS[name](batch)[0]
+
+
+def _has_radius(ball: Ball) -> bool:
+    return 0 < ball.epsilon < math.inf
 
 
 def _series(low: float, high: float, num: int) -> Tensor:

@@ -3,8 +3,8 @@
 Under label access the candidates are drawn, dropped, ranked once, and asked in that order.  Under score access the
 first few are; then generation after generation is drawn around those whose label lost most of its lead, and what the
 answers so far say about the new ones decides which of them are asked.  Under gradient access the new ones moreover
-start along the target's own gradient in the code.  Sources
-differ in `MoveConfig.direction`, and in that E' can be asked again on the way (`SearchConfig.led_share`).
+start along the target's own gradient in the code.  Sources differ in `MoveConfig.direction`, and in that E' has moves
+of its own that are asked first (`MoveConfig.own_reach`) and can be asked again on the way (`SearchConfig.led_share`).
 """
 
 from dataclasses import dataclass
@@ -97,14 +97,28 @@ class ManifoldSearch:
     def __init__(self, moves: ImageMoves, sieve: Sieve, label: int, *, access: Access, config: SearchConfig) -> None:
         self._moves, self._sieve, self._label = moves, sieve, label
         self._access, self._config = access, config
-        self._pool = self._draw(moves.first(config.num_candidates, sieve.ball))
-        self._pool = self._pool.pick(rank(self._pool.sifted))
+        self._pool = self._first()
         self._budget = 0
         self._asked: list[_Candidates] = []
         self._leads: list[Tensor] = []
         self._gradients: list[Tensor] = []
         self._num_sent = 0
         self._is_done = False
+
+    def _first(self) -> _Candidates:
+        """Return the candidates drawn from scratch, in the order in which they are asked: the own ones of E' first."""
+        moves, ball, num_left = self._moves, self._sieve.ball, self._config.num_candidates
+        parts = []
+        own = moves.own(ball)
+        if own is not None:
+            own = own.pick(torch.arange(len(own))[:num_left])
+            parts.append(self._draw(own))
+            num_left -= len(own)
+        if num_left:
+            drawn = self._draw(moves.first(num_left, ball))
+            parts.append(drawn.pick(rank(drawn.sifted)))
+        pool = _joined(parts)
+        return pool.pick(_outside_last(pool.sifted))
 
     @property
     def _is_fixed(self) -> bool:
@@ -208,7 +222,11 @@ def best_first(sifted: Sifted, lead: Tensor) -> Tensor:
 
 def _inside_first(sifted: Sifted, key: Tensor) -> Tensor:
     by_key = torch.where(sifted.is_inside, key, sifted.distance).argsort(stable=True)
-    return by_key[(~sifted.is_inside[by_key]).to(torch.uint8).argsort(stable=True)]
+    return by_key[_outside_last(sifted.pick(by_key))]
+
+
+def _outside_last(sifted: Sifted) -> Tensor:
+    return (~sifted.is_inside).to(torch.uint8).argsort(stable=True)
 
 
 def _flat(images: Tensor) -> Tensor:

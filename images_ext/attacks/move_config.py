@@ -23,6 +23,8 @@ class MoveConfig:
         seed: Draws the particles, once a run.
         min_reach: How far from x the image of a direction's shortest move is, as a share of the ball's radius.
         max_reach: The same of the longest; the others form a geometric series.  Beyond 1 what is asked is projected.
+        own_reach: Of the moves of E' itself, without noise, that are asked before all others: what it was trained to
+            do, and a little further the same way.  Controls have none.
         min_scale: Shortest move where the ball has no radius, as a share of the code's length.
         max_scale: Longest move there.
         num_scales: Moves tried along each direction.
@@ -40,17 +42,19 @@ class MoveConfig:
     seed: int = 0
     min_reach: float = 0.6
     max_reach: float = 1.1
+    own_reach: tuple[float, ...] = (1.1, 1.35, 1.65)
     min_scale: float = 0.1
     max_scale: float = 1.0
     num_scales: int = 4
     num_neighbours: int = 64
-    noise_weights: tuple[float, ...] = (0.0, 0.5, 1.0, 2.0)
+    noise_weights: tuple[float, ...] = (0.0, 0.25, 0.5, 1.0)
     mutation: str = "isotropic"
     output: Output = "decoded"
 
     def __post_init__(self) -> None:
-        """Check the ranges; a list of weights, as JSON gives it, becomes a tuple."""
-        object.__setattr__(self, "noise_weights", tuple(self.noise_weights))
+        """Check the ranges; lists, as JSON gives them, become tuples."""
+        for name in ("noise_weights", "own_reach"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))
         if self.direction not in DIRECTIONS:
             raise ValueError(f"expected direction in {sorted(DIRECTIONS)}, got {self.direction!r}")
         if self.mutation not in DIRECTIONS:
@@ -64,6 +68,8 @@ class MoveConfig:
                 raise ValueError(f"expected 0 < min_{kind} <= max_{kind}, got {low} and {high}")
         if not self.noise_weights or not all(weight >= 0 for weight in self.noise_weights):
             raise ValueError(f"expected noise_weights >= 0, at least one, got {self.noise_weights}")
+        if not all(reach > 0 for reach in self.own_reach):
+            raise ValueError(f"expected own_reach > 0, got {self.own_reach}")
         if self.output not in ("decoded", "residual"):
             raise ValueError(f"expected output decoded or residual, got {self.output!r}")
 

@@ -218,7 +218,7 @@ def _svhn(image_shape: tuple[int, int, int], num_classes: int) -> Preset:
         has_linear_path=True,
     )
     model = _base_model(image_shape, num_classes, latent_dim=128, channels=(16, 32), decoder=decoder)
-    training = replace(_BASE_TRAINING, adversarial_steps=800, learner=_base_learner(4.0, 4.0))
+    training = replace(_BASE_TRAINING, learner=_base_learner(4.0, 4.0))
     return Preset(model, training)
 
 

@@ -114,6 +114,7 @@ def test_codes_that_are_no_numbers_are_refused() -> None:
         {"min_reach": 2.0},
         {"noise_weights": ()},
         {"noise_weights": (-1.0,)},
+        {"own_reach": (1.0, 0.0)},
         {"output": "both"},
     ],
 )

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from images_ext.attacks.candidates import Ball, measure, to_pixels
+from images_ext.attacks.candidates import Ball, image_seed, measure, to_bytes, to_pixels
 from images_ext.attacks.image_moves import ImageMoves
 from images_ext.attacks.manifold import Access, ManifoldAttack, SearchConfig, rank
 from images_ext.attacks.move_config import Moves
@@ -200,3 +200,28 @@ def test_first_candidates_reach_for_the_ball() -> None:
         search.tell(Answers(probabilities, nothing, nothing, torch.zeros(len(asked))))
     assert len(distances) > 4
     assert all(0.15 < distance < 0.4 for distance in distances)
+
+
+@pytest.mark.parametrize("access", ["score", "label"])
+@pytest.mark.parametrize("num_candidates", [2, 24])
+def test_what_e_prime_itself_proposes_is_asked_first(access: Access, num_candidates: int) -> None:
+    image, ball = some_images(1)[0], Ball("l2", 0.3)
+    moves, config = lively_moves(output="residual", own_reach=(0.9, 0.5, 0.7)), SearchConfig(num_candidates)
+    factory = ManifoldAttack(moves, ball, access=access, config=config, projects=True)
+    own_moves = moves.of(image, 0, image_seed(0, image, 0))
+    own = own_moves.own(ball)
+    assert own is not None
+    expected = to_bytes(own_moves.pixels(own, own_moves.codes(own)))[:num_candidates]
+    search = factory.begin(image, 0)
+    first = search.ask(40)
+    assert torch.equal(first, expected[:1])
+    nothing = torch.zeros(1, dtype=torch.bool)
+    search.tell(Answers(NeverMoved().predict(to_pixels(first)), nothing, nothing, torch.zeros(1)))
+    assert torch.equal(search.ask(40)[: len(expected) - 1], expected[1:])
+
+
+def test_own_moves_outside_the_ball_wait_for_those_inside() -> None:
+    image, ball = some_images(1)[0], Ball("l2", 0.3)
+    moves = lively_moves(output="residual", own_reach=(2.0,), min_reach=0.3, max_reach=0.5)
+    first = ManifoldAttack(moves, ball, config=SMALL).begin(image, 0).ask(40)
+    assert measure(first, image)["l2"].item() < 0.3

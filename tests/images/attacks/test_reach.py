@@ -54,3 +54,31 @@ def test_without_a_radius_moves_are_shares_of_the_code(epsilon: float) -> None:
     moves = lively_moves("isotropic", num_scales=2, min_scale=0.2, max_scale=0.8)
     first = moves.of(some_images(1)[0], 1, 7).first(4, Ball("l2", epsilon))
     torch.testing.assert_close(first.scale, torch.tensor([0.2, 0.8, 0.2, 0.8]))
+
+
+def test_own_moves_of_e_prime_have_no_noise_and_reach_as_far_as_they_say() -> None:
+    image, ball = some_images(1)[0], Ball("l2", 0.3)
+    image_moves = lively_moves("adversarial", output="residual", own_reach=(0.5, 1.0, 0.7, 0.9)).of(image, 1, 7)
+    own = image_moves.own(ball)
+    assert own is not None
+    assert own.particle.tolist() == [0, 1, 2, 0]
+    way = image_moves._adversarial[own.particle, 0] - image_moves._clean[own.particle, 0]
+    torch.testing.assert_close(own.direction, torch.nn.functional.normalize(way, dim=-1))
+    difference = image_moves.pixels(own, image_moves.codes(own)) - image.float() / 255
+    reached = difference.flatten(1).norm(dim=1) / 0.3
+    torch.testing.assert_close(reached, torch.tensor([0.5, 1.0, 0.7, 0.9]), rtol=0.2, atol=0.0)
+
+
+@pytest.mark.parametrize(
+    ("direction", "changes", "epsilon"),
+    [
+        *((name, {}, 0.3) for name in MOVING if name != "adversarial"),
+        ("adversarial", {"own_reach": ()}, 0.3),
+        ("adversarial", {}, 0.0),
+        ("adversarial", {}, math.inf),
+    ],
+)
+def test_controls_have_no_moves_of_their_own_nor_has_a_ball_without_a_radius(
+    direction: str, changes: dict[str, object], epsilon: float
+) -> None:
+    assert lively_moves(direction, **changes).of(some_images(1)[0], 1, 7).own(Ball("l2", epsilon)) is None
