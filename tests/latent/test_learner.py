@@ -390,7 +390,7 @@ def test_condition_learns_from_the_perturbed_loss_at_its_rate_or_that_of_eta_adv
     assert not any(p is problem.shift for p, _ in one_update(learner, problem, phase="clean").outer)
     run(learner, problem, phase="perturbed", batches=1)
     # Adam's first steps are as long as its rate; three inner updates may not all point one way.
-    assert 1e-3 < problem.shift.abs().max().item() <= 9.1e-3
+    assert 2e-3 < problem.shift.abs().max().item() <= 9.1e-3
 
 
 class _Sealed(torch.autograd.Function):
