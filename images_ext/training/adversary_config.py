@@ -236,7 +236,7 @@ def _celeba(image_shape: tuple[int, int, int], num_classes: int) -> Preset:
     training = replace(
         _BASE_TRAINING,
         reconstruction_steps=1500,
-        adversarial_steps=270,
+        adversarial_steps=120,
         principal_images=4000,
         learner=_base_learner(8.0, 24.0),
         surrogate_channels=(8, 16, 32),
