@@ -86,7 +86,7 @@ def test_the_folder_holds_model_metrics_and_a_card_without_a_path_of_this_machin
     assert model.bank_features.any()
     assert len((folder / "metrics.jsonl").read_text().splitlines()) == 4
     card = (folder / "README.md").read_text()
-    assert f"- rows sent to the target in training: {100 * 64 + 3 * 18}" in card  # of 18 images no batch is of 64
+    assert f"- rows sent to the target in training: {200 * 64 + 3 * 18}" in card  # of 18 images no batch is of 64
     assert "- reconstruction l2: " in card
     assert "- latent noise: " in card
     assert str(tmp_path) not in card
