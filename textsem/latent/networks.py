@@ -16,7 +16,7 @@ from textsem.latent.svgd import init_svgd
 
 __all__ = ["RECOGNITION_GROUPS", "Learner"]
 
-# Of the optimiser: eta, eta' but for the last bias, and that bias, which all particles of E' have in common.
+# Of the optimiser: eta, eta' but for what all particles of E' have in common, and that.
 RECOGNITION_GROUPS = ("eta", "eta_adv", "common_adv")
 
 
@@ -90,7 +90,8 @@ class Learner:
         unknown = sorted(set(parameter_groups) - set(rates))
         if unknown:
             raise ValueError(f"expected parameter groups among {sorted(rates)}, got {unknown}")
-        *specific, common = self.recognition_adv.parameters()  # the bias of the last layer comes last
+        common = self.recognition_adv.common
+        specific = [parameter for parameter in self.recognition_adv.parameters() if parameter is not common]
         groups = [
             {"name": "eta", "params": list(self.recognition.parameters()), "lr": config.recognition_rate},
             {"name": "eta_adv", "params": specific, "lr": config.recognition_rate_adv},

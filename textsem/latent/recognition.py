@@ -73,6 +73,11 @@ class RecognitionNetwork(nn.Module):
             linears[-1].bias.copy_(initial)
         return self
 
+    @property
+    def common(self) -> nn.Parameter:
+        """The bias of the last layer, [parameters]: the weights that all particles have in common."""
+        return self._linears()[-1].bias
+
     def sample_noise(self, num_particles: int, generator: torch.Generator) -> Tensor:
         """Draw xi_1, ..., xi_M from N(0, I) (Algorithm 2, line 6), [particles, noise]."""
         weight = self._linears()[0].weight
