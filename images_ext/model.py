@@ -1,6 +1,7 @@
 """ImageAdversary: the one object of images that is trained, saved, loaded and shared."""
 
 import json
+import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -19,6 +20,7 @@ __all__ = ["ADVERSARY_FORMAT", "ImageAdversary", "ImageAdversaryConfig"]
 
 ADVERSARY_FORMAT = "images-ext-adversary-1"
 CONFIG_NAME, WEIGHTS_NAME = "config.json", "model.safetensors"
+_MODE_SPREAD = 0.1  # standard deviation of a mode's shift at the start
 _PARTS: dict[str, type] = {
     "extractor": ExtractorConfig,
     "decoder": ImageDecoderConfig,
@@ -47,6 +49,8 @@ class ImageAdversaryConfig:
         perturbation_input: E' reads the ``features`` or the clean ``code`` (reading 12).
         perturbation_condition: ``label``: E' is told y, which Sec. 2 gives the attacker, by a learned shift of its
             input for each class; ``none``: it is not, as in Fig. 1.
+        num_modes: How many shifts each class has: E' knows so many ways out of it, and a gate names those that are
+            likeliest for an image (a mixture of experts: Jacobs et al. 1991, "Adaptive mixtures of local experts").
 
     Raises:
         ValueError: If the parts do not fit together.
@@ -65,6 +69,7 @@ class ImageAdversaryConfig:
     bank_size: int = 8192
     perturbation_input: Literal["features", "code"] = "features"
     perturbation_condition: Literal["none", "label"] = "label"
+    num_modes: int = 1
 
     def __post_init__(self) -> None:
         """Check that the parts fit together."""
@@ -72,6 +77,8 @@ class ImageAdversaryConfig:
             raise ValueError(f"expected perturbation_input features or code, got {self.perturbation_input!r}")
         if self.perturbation_condition not in ("none", "label"):
             raise ValueError(f"expected perturbation_condition none or label, got {self.perturbation_condition!r}")
+        if self.num_modes < 1 or (self.num_modes > 1 and self.perturbation_condition == "none"):
+            raise ValueError(f"expected num_modes >= 1, and 1 where E' is told no label, got {self.num_modes}")
         code, width = self.particle.out_dim, self.extractor.feature_dim
         for name, value, expected in (
             ("decoder.image_shape", self.decoder.image_shape, self.extractor.image_shape),
@@ -131,7 +138,12 @@ class ImageAdversary(nn.Module):
         self.recognition = self._recognition(self.particle_mlp, config.spread)
         self.recognition_adv = self._recognition(self.particle_mlp_adv, config.spread_adv)
         if config.perturbation_condition == "label":
-            self.label_shift = nn.Parameter(torch.zeros(config.num_classes, config.particle_adv.in_dim))
+            # Of the first mode all classes, then of the second, and so on.
+            shape = (config.num_modes * config.num_classes, config.particle_adv.in_dim)
+            self.label_shift = nn.Parameter(torch.zeros(shape))
+        if config.num_modes > 1:
+            shape = (config.num_classes, config.num_modes)
+            self.gate = materialise(nn.Linear(config.extractor.feature_dim, math.prod(shape), device="meta"))
         self.register_buffer("bank_features", torch.zeros(config.bank_size, config.extractor.feature_dim))
         self.register_buffer("bank_labels", torch.zeros(config.bank_size, dtype=torch.int64))
 
@@ -147,6 +159,10 @@ class ImageAdversary(nn.Module):
             draw_layers(part, generator)
         self.recognition.initialise(self.particle_mlp.initial(generator), generator)
         self.recognition_adv.initialise(self.particle_mlp_adv.initial(generator), generator)
+        if self.config.num_modes > 1:
+            # Modes that are alike stay so: each learns from the images for which it is the best.
+            with torch.no_grad():
+                self.label_shift.copy_(_MODE_SPREAD * torch.randn(self.label_shift.shape, generator=generator))
         return self
 
     def start_perturbation(self) -> None:
@@ -168,7 +184,14 @@ class ImageAdversary(nn.Module):
         """Return Z [particles, batch, latent] of ``features`` [batch, feature] (E)."""
         return self.particle_mlp(theta, features)
 
-    def perturb(self, codes: Tensor, features: Tensor, theta_adv: Tensor, labels: Tensor | None = None) -> Tensor:
+    def perturb(
+        self,
+        codes: Tensor,
+        features: Tensor,
+        theta_adv: Tensor,
+        labels: Tensor | None = None,
+        modes: Tensor | None = None,
+    ) -> Tensor:
         """Return Z' [particles, batch, latent]: E' on features or on clean codes (reading 12).
 
         Args:
@@ -176,12 +199,33 @@ class ImageAdversary(nn.Module):
             features: [batch, feature].
             theta_adv: Theta', [particles, parameters].
             labels: y, [batch]; not read unless E' is conditioned on it.
+            modes: Which way out of y, [batch]; None: the one that the gate finds likeliest for each image.
         """
         inputs = codes if self.config.perturbation_input == "code" else features
-        return self.particle_mlp_adv(theta_adv, self.condition(inputs, labels))
+        if modes is None and labels is not None and self.config.num_modes > 1:
+            modes = self.mode_scores(features, labels).argmax(dim=-1)
+        return self.particle_mlp_adv(theta_adv, self.condition(inputs, labels, modes))
 
-    def condition(self, inputs: Tensor, labels: Tensor | None) -> Tensor:
+    def mode_scores(self, features: Tensor, labels: Tensor) -> Tensor:
+        """Return how likely the gate finds each mode of an image's class to be the best, logits [batch, modes].
+
+        Args:
+            features: [batch, feature].
+            labels: y, [batch].
+        """
+        C, K = self.config.num_classes, self.config.num_modes
+        if K == 1:
+            return features.new_zeros(len(features), 1)
+        scores: Tensor = self.gate(features).reshape(-1, C, K)
+        return scores[torch.arange(len(features)), labels]
+
+    def condition(self, inputs: Tensor, labels: Tensor | None, modes: Tensor | None = None) -> Tensor:
         """Tell E' the class: its input [..., batch, in] shifted by that of each label [batch].
+
+        Args:
+            inputs: Features or clean codes.
+            labels: y, [batch]; not read unless E' is conditioned on it.
+            modes: Which shift of the class, [batch]; None: the first.
 
         Raises:
             ValueError: If E' is conditioned on labels and there are none.
@@ -190,7 +234,7 @@ class ImageAdversary(nn.Module):
             return inputs
         if labels is None:
             raise ValueError("expected labels for an adversary whose E' is conditioned on them, got None")
-        return inputs + self.label_shift[labels]
+        return inputs + self.label_shift[labels if modes is None else labels + self.config.num_classes * modes]
 
     def decode(self, codes: Tensor) -> Tensor:
         """Return pixels [..., channels, height, width] in [0, 1] of ``codes`` [..., latent]."""

@@ -46,6 +46,7 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     add("--decoder-rate", type=float, default=None, help="Adam's for the decoder after the first stage; 0: held still")
     add("--extractor-rate", type=float, default=None, help="the same for the feature extractor")
     add("--condition", choices=("none", "label"), default=None, help="whether E' is told the class")
+    add("--num-modes", type=int, default=None, help="ways that E' knows out of each class (default: the preset's)")
     add("--seed", type=int, default=0, help="default: %(default)s")
     add("--num-threads", type=int, default=2, help="of torch (default: %(default)s)")
     add("--resume", action="store_true", help="go on from the training state in --output")

@@ -44,7 +44,8 @@ class CodeMoves:
         if tuple(image.shape) != self.model.config.image_shape:
             raise ValueError(f"expected an image of shape {self.model.config.image_shape}, got {tuple(image.shape)}")
         original = to_pixels(image)
-        clean, adversarial = self._both(original[None], label)
+        modes = self._modes(original, label)
+        clean, adversarial = self._both(original[None], label, modes)
         if not bool(torch.isfinite(clean).all() and torch.isfinite(adversarial).all()):
             raise ValueError("expected finite codes, got nan or inf")
         K = min(self.config.num_neighbours, clean.shape[-1], len(self._bank))
@@ -55,19 +56,30 @@ class CodeMoves:
             adversarial=adversarial,
             neighbours=local_neighbours(clean.mean(dim=0), self._bank, num_neighbours=K),
             original=original,
-            ways=partial(self._ways, label=label),
+            ways=partial(self._ways, label=label, modes=modes),
             seed=seed,
+            num_modes=len(modes),
         )
 
-    def _ways(self, images: Tensor, *, label: int) -> Tensor:
-        clean, adversarial = self._both(to_pixels(images), label)
+    def _modes(self, original: Tensor, label: int) -> Tensor:
+        """Return the ways that E' knows out of ``label``, likeliest first, [modes]; controls need none but one."""
+        if self.config.direction != "adversarial":
+            return torch.zeros(1, dtype=torch.int64)
+        scores = self.model.mode_scores(self.model.features(original[None]), torch.tensor([label]))
+        return scores[0].argsort(descending=True, stable=True)
+
+    def _ways(self, images: Tensor, *, label: int, modes: Tensor) -> Tensor:
+        clean, adversarial = self._both(to_pixels(images), label, modes)
         return adversarial - clean
 
-    def _both(self, pixels: Tensor, label: int) -> tuple[Tensor, Tensor]:
-        """Return Z and Z' [particles, images, latent] of images with one label."""
-        features = self.model.features(pixels)
+    def _both(self, pixels: Tensor, label: int, modes: Tensor) -> tuple[Tensor, Tensor]:
+        """Return Z and Z' [modes x particles, images, latent] of images with one label: particles, mode after mode."""
+        features, labels = self.model.features(pixels), torch.full((len(pixels),), label)
         clean = self.model.codes(features, self._theta)
-        return clean, self.model.perturb(clean, features, self._theta_adv, torch.full((len(pixels),), label))
+        parts = [
+            self.model.perturb(clean, features, self._theta_adv, labels, mode.expand(len(pixels))) for mode in modes
+        ]
+        return clean.repeat(len(modes), 1, 1), torch.cat(parts)
 
     @torch.no_grad()
     def clean_codes(self, image: Tensor) -> Tensor:

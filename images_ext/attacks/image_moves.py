@@ -27,11 +27,13 @@ class ImageMoves:
         model: A trained adversary.
         config: How codes are moved.
         clean: Z, [particles, 1, latent].
-        adversarial: Z', [particles, 1, latent].
+        adversarial: Z', [particles, 1, latent].  Of an E' with several modes: those of its likeliest mode, then those
+            of the next, and ``clean`` as often.
         neighbours: Ways to the neighbours in the bank, [1, neighbours, latent].
         original: x as pixels, [channels, height, width].
         ways: Gives Z' - Z [particles, images, latent] of other images with this label, bytes.
         seed: Of the image.
+        num_modes: How many modes of E' there are.
     """
 
     def __init__(
@@ -45,10 +47,11 @@ class ImageMoves:
         original: Tensor,
         ways: Callable[[Tensor], Tensor],
         seed: int,
+        num_modes: int = 1,
     ) -> None:
         self._model, self._config, self._ways, self._seed = model, config, ways, seed
         self._clean, self._adversarial, self._neighbours = clean, adversarial, neighbours
-        self._original, self._num_drawn = original, 0
+        self._original, self._num_modes, self._num_drawn = original, num_modes, 0
         with torch.no_grad():
             self.reconstructions = decode_codes(self._model, clean[:, 0])
         self._residual = (original - self.reconstructions) if config.output == "residual" else None
@@ -88,17 +91,19 @@ class ImageMoves:
 
     @torch.no_grad()
     def own(self, ball: Ball) -> Moves | None:
-        """Return the moves of E' itself, one of each ``own_reach``, particles in turn; None of a control.
+        """Return the moves of E' itself, of each ``own_reach`` one a mode, likeliest first; None of a control.
 
         Args:
             ball: Whose radius they are to reach; one without a radius has none.
         """
-        reaches, M = torch.tensor(self._config.own_reach), len(self._clean)
+        reaches, K = torch.tensor(self._config.own_reach), self._num_modes
         if not (self.is_adversarial and len(reaches) and _has_radius(ball)):
             return None
-        particle = torch.arange(len(reaches)) % M
+        M, num_moves = len(self._clean) // K, len(reaches) * K
+        particle = torch.arange(K).repeat(len(reaches)) * M + torch.arange(num_moves) % M
         direction = unit(self._adversarial - self._clean)[particle, 0]
-        scales = scales_that_reach(self._distances(particle, direction, ball), ball.epsilon * reaches)
+        wanted = ball.epsilon * reaches.repeat_interleave(K)
+        scales = scales_that_reach(self._distances(particle, direction, ball), wanted)
         return Moves(particle, direction, scales.diagonal())
 
     def _distances(self, particle: Tensor, direction: Tensor, ball: Ball) -> Tensor:

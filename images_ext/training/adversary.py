@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -93,9 +93,14 @@ class ImageAdversaryRun:
         size, shift = (config.batch_size, 0) if is_first_stage else (config.adversarial_batch_size, 1)
         rows = batch_rows(len(self.images), size, step=step, seed=config.seed + shift)
         batch = ImageBatch(self.images.pixels(rows), self.images.labels[rows])
+        if phase == "perturbed" and self.model.config.num_modes > 1:
+            # None is better than another yet, and all of them are to begin from the same place.
+            modes = torch.randint(self.model.config.num_modes, batch.labels.shape, generator=self.generator)
+            batch = replace(batch, modes=modes)
         if phase == "adversarial" and self.attacker is not None:
             self.attacker.before_batch(self.model, self.images)
             batch = prepared(self.model, batch, config, self.generator)
+            batch = self.attacker.assigned(self.model, batch, self.generator)
         learner = stage_learner(self.learner, phase)
         self.state, losses = train_batch(
             learner, self.problem, self.optimizer, self.state, batch, phase=phase, generator=self.generator

@@ -57,6 +57,7 @@ class ImageAdversaryJob:
     decoder_rate: float | None
     extractor_rate: float | None
     condition: Literal["none", "label"] | None
+    num_modes: int | None
     seed: int
     resume: bool
     max_minutes: float | None
@@ -78,7 +79,10 @@ class ImageAdversaryJob:
             training = replace(training, adversarial_steps=0)
         model = replace(found.model, num_particles=learner.num_particles)
         if self.condition is not None:
-            model = replace(model, perturbation_condition=self.condition)
+            num_modes = model.num_modes if self.condition == "label" else 1
+            model = replace(model, perturbation_condition=self.condition, num_modes=num_modes)
+        if self.num_modes is not None:
+            model = replace(model, num_modes=self.num_modes)
         return Preset(model, training)
 
     def _given(self, kind: type) -> dict[str, Any]:

@@ -8,14 +8,17 @@ import torch
 from torch import Tensor, nn
 
 from images_ext.attacks.candidates import Ball, to_bytes, to_pixels
+from images_ext.attacks.search import FLOOR
 from images_ext.data.images import ImageSet
 from images_ext.model import ImageAdversary
 from images_ext.protocols import GradientImageTarget
 from images_ext.targets.metering import MeteredImageTarget
 from images_ext.training.adversary_config import AdversaryTrainingConfig
 from images_ext.training.image_problem import AdversarialTerm, DecodedImages, ImageBatch, with_residual
+from images_ext.training.modes import ModeAssignment
 from images_ext.training.surrogate import EvolutionTerm, GradientTerm, Surrogate
 from textsem.latent.black_box import Evolution, flips
+from textsem.latent.objective import FOOLING_LOSSES
 from textsem.latent.posterior import add_code_noise, sample_mixture
 from textsem.runs.checkpoint import TrainingParts
 
@@ -32,7 +35,7 @@ def lead(logits: Tensor, labels: Tensor) -> Tensor:
 def prepared(
     model: ImageAdversary, batch: ImageBatch, config: AdversaryTrainingConfig, generator: torch.Generator
 ) -> ImageBatch:
-    """Return a batch with what decides how the target is shown x' (``decoding`` and ``project``).
+    """Return a batch with what decides how the target is shown x' (``decoding`` and ``project``), and with features.
 
     Args:
         model: The adversary.
@@ -40,6 +43,9 @@ def prepared(
         config: Settings.
         generator: Draws particles.
     """
+    if config.learner.extractor_rate == 0:
+        with torch.no_grad():
+            batch = replace(batch, features=model.features(batch.pixels))
     if config.decoding == "residual":
         batch = with_residual(model, batch, generator)
     return replace(batch, ball=Ball(config.norm, config.learner.epsilon)) if config.project else batch
@@ -88,6 +94,9 @@ class Attacker:
         )
         self.is_warm = False
         self._term = self._make_term(model)
+        self.modes = None
+        if model.config.num_modes > 1:
+            self.modes = ModeAssignment(model, num_particles=config.learner.num_particles, gate_rate=config.gate_rate)
 
     def _make_term(self, model: ImageAdversary) -> AdversarialTerm:
         config, loss = self.config, self.config.fooling_loss
@@ -102,11 +111,30 @@ class Attacker:
         """Return the second term of Eq. 6, [batch]; what it asks of the target counts as training."""
         with self.target.counting("training"):
             fooled = self._term(outputs, batch)
+        return fooled + self._missing(outputs.pixels, batch.labels)
+
+    def _missing(self, pixels: Tensor, labels: Tensor) -> Tensor:
+        """Return ``keeper_weight`` times the nats that the least sure keeper lacks, [batch]; 0 without keepers."""
         if not self.keepers:
-            return fooled
-        leads = torch.stack([lead(keeper.logits(outputs.pixels), batch.labels) for keeper in self.keepers])
-        missing = (self.config.keeper_lead - leads.amin(dim=0)).clamp_min(0)
-        return fooled + self.config.keeper_weight * missing
+            return pixels.new_zeros(len(labels))
+        leads = torch.stack([lead(keeper.logits(pixels), labels) for keeper in self.keepers])
+        return self.config.keeper_weight * (self.config.keeper_lead - leads.amin(dim=0)).clamp_min(0)
+
+    def assigned(self, model: ImageAdversary, batch: ImageBatch, generator: torch.Generator) -> ImageBatch:
+        """Return the batch with the mode that serves each image best, of a model that has several."""
+        if self.modes is None:
+            return batch
+        return self.modes(model, batch, lambda x, y: self._fooled(x, y) + self._missing(x, y), generator)
+
+    def _fooled(self, pixels: Tensor, labels: Tensor) -> Tensor:
+        """Return the second term of Eq. 6 without a gradient, [batch]; asks the target where there is no network."""
+        loss, gradient = FOOLING_LOSSES[self.config.fooling_loss], self.config.adversarial_gradient
+        if gradient == "surrogate":
+            return loss(self.surrogate.logits(pixels), labels)
+        if gradient == "target":
+            with self.target.counting("training"):
+                return loss(self.target.logits(pixels), labels)
+        return loss(self._ask(pixels)[1].clamp_min(FLOOR).log(), labels)
 
     def before_batch(self, model: ImageAdversary, images: ImageSet) -> None:
         """Warm the surrogate up, once: on the labels of the training images, then on answers about their surroundings.
@@ -156,6 +184,8 @@ class Attacker:
             is_kept = torch.stack([k.predict(pixels).argmax(dim=-1) == labels for k in self.keepers]).all(dim=0)
             values["kept_rate"] = is_kept.sum().item() / B
             values["flip_rate_kept"] = (is_flipped & is_kept & (distance < epsilon)).sum().item() / num_right
+        if self.modes is not None:
+            values |= self.modes.figures(model, batch)
         if self.config.adversarial_gradient == "surrogate":
             values["surrogate"] = self._distil(images, answers)
         return values
@@ -177,7 +207,7 @@ class Attacker:
         """Return pixels of x', [batch, channels, height, width]."""
         theta, theta_adv = model.draw_particles(self.config.learner.num_particles, generator)
         features = model.features(batch.pixels)
-        codes = model.perturb(model.codes(features, theta), features, theta_adv, batch.labels)
+        codes = model.perturb(model.codes(features, theta), features, theta_adv, batch.labels, batch.modes)
         return batch.shown(model.decode(sample_mixture(codes, generator=generator)[0]))
 
     @torch.no_grad()
@@ -194,6 +224,8 @@ class Attacker:
         parts.modules["surrogate"] = self.surrogate.network
         parts.optimisers["surrogate"] = self.surrogate.optimizer
         parts.generators["attacker"] = self.generator
+        if self.modes is not None:
+            parts.optimisers["gate"] = self.modes.optimizer
         return {"buffer": self.surrogate.buffer.state(), "is_warm": self.is_warm, "counts": self.counts()}
 
     def counts(self) -> dict[str, dict[str, int]]:

@@ -25,12 +25,16 @@ class ImageBatch:
         residual: x - dec(z), what the decoder cannot draw of x and the target is shown all the same, shape of
             ``pixels``; None where x' = dec(z').
         ball: In which what is shown is brought; None for dec(z') wherever it is.
+        modes: Which of its ways out of y E' is to take, [batch]; None: the first.
+        features: Of the pixels, [batch, feature], where the extractor is held still; None: it is asked each time.
     """
 
     pixels: Tensor
     labels: Tensor
     residual: Tensor | None = None
     ball: Ball | None = None
+    modes: Tensor | None = None
+    features: Tensor | None = None
 
     def shown(self, decoded: Tensor) -> Tensor:
         """Return x' as the target is shown it, [..., batch, channels, height, width], of dec(z'); differentiable."""
@@ -101,11 +105,11 @@ class ImageProblem:
 
     def features(self, batch: ImageBatch) -> Tensor:
         """Return features [batch, feature] of the clean images."""
-        return self.model.features(batch.pixels)
+        return self.model.features(batch.pixels) if batch.features is None else batch.features
 
     def condition(self, inputs: Tensor, batch: ImageBatch) -> Tensor:
         """Return what E' reads: ``inputs`` [..., batch, in], shifted by the label where E' is conditioned on it."""
-        return self.model.condition(inputs, batch.labels)
+        return self.model.condition(inputs, batch.labels, batch.modes)
 
     def decode(self, codes: Tensor) -> DecodedImages:
         """Return the images of codes [..., batch, latent]."""

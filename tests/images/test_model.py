@@ -76,6 +76,43 @@ def test_the_label_shifts_what_e_prime_reads_and_nothing_else() -> None:
     assert torch.equal(tiny_model(perturbation_condition="none").condition(inputs, None), inputs)
 
 
+def test_each_mode_has_shifts_of_its_own_and_none_are_drawn_for_one() -> None:
+    one, several = tiny_model(), tiny_model(num_modes=4)
+    assert not one.label_shift.any()
+    assert several.label_shift.shape == (12, 6)
+    assert len({tuple(row) for row in several.label_shift.tolist()}) == 12
+    shared = several.state_dict()
+    assert all(torch.equal(value, shared[name]) for name, value in one.state_dict().items() if name != "label_shift")
+    labels, modes = torch.tensor([2, 0, 2]), torch.tensor([3, 1, 0])
+    inputs = torch.ones(5, 3, 6)
+    expected = inputs + several.label_shift[torch.tensor([11, 3, 2])]
+    assert torch.equal(several.condition(inputs, labels, modes), expected)
+    assert torch.equal(several.condition(inputs, labels), inputs + several.label_shift[labels])
+
+
+def test_e_prime_takes_the_mode_that_the_gate_finds_likeliest_for_the_image() -> None:
+    model, features, labels = tiny_model(num_modes=3), torch.eye(6)[:4], torch.tensor([1, 1, 2, 0])
+    with torch.no_grad():
+        model.gate.weight.zero_()
+        model.gate.bias.zero_()
+        model.gate.weight[1 * 3 + 2, 0] = 1.0  # feature 0 speaks for mode 2 of class 1
+        model.gate.bias[2 * 3 + 1] = 1.0  # and mode 1 of class 2 is the likeliest anyway
+    assert model.mode_scores(features, labels).argmax(dim=-1).tolist() == [2, 0, 1, 0]
+    assert torch.equal(tiny_model().mode_scores(features, labels), torch.zeros(4, 1))
+    theta, theta_adv = model.draw_particles(2, torch.Generator().manual_seed(2))
+    codes = model.codes(features, theta)
+    found = model.perturb(codes, features, theta_adv, labels)
+    expected = model.perturb(codes, features, theta_adv, labels, torch.tensor([2, 0, 1, 0]))
+    assert torch.equal(found, expected)
+    assert not torch.equal(found, model.perturb(codes, features, theta_adv, labels, torch.tensor([0, 0, 0, 0])))
+
+
+@pytest.mark.parametrize("changes", [{"num_modes": 0}, {"num_modes": 2, "perturbation_condition": "none"}])
+def test_modes_need_labels(changes: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="expected num_modes >= 1, and 1 where E' is told no label"):
+        tiny_config(**changes)
+
+
 def test_e_prime_reads_the_code_where_the_config_says_so() -> None:
     features, codes = torch.zeros(2, 6), torch.ones(3, 2, 6)
     for name, read in (("features", features), ("code", codes)):

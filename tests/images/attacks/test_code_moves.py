@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 import torch
 
@@ -11,7 +13,7 @@ from textsem.latent.moves import DIRECTIONS
 MOVING = sorted(set(DIRECTIONS) - {"reconstruction"})
 
 
-def moves_of(direction: str = "adversarial", seed: int = 7, **changes: object) -> ImageMoves:
+def moves_of(direction: str = "adversarial", seed: int = 7, **changes: Any) -> ImageMoves:
     return lively_moves(direction, **changes).of(some_images(1)[0], 1, seed)
 
 

@@ -1,4 +1,5 @@
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -69,6 +70,35 @@ def test_own_moves_of_e_prime_have_no_noise_and_reach_as_far_as_they_say() -> No
     torch.testing.assert_close(reached, torch.tensor([0.5, 1.0, 0.7, 0.9]), rtol=0.2, atol=0.0)
 
 
+def test_own_moves_go_each_way_of_e_prime_once_the_likeliest_first() -> None:
+    image, moves = some_images(1)[0], lively_moves("adversarial", output="residual", num_modes=4, own_reach=(0.5, 1.0))
+    image_moves = moves.of(image, 1, 7)
+    own = image_moves.own(Ball("l2", 0.3))
+    assert own is not None
+    model, pixels, label = moves.model, image[None].float() / 255, torch.tensor([1])
+    features = model.features(pixels)
+    order = model.mode_scores(features, label)[0].argsort(descending=True)
+    assert order.tolist() != sorted(order.tolist())
+    assert (own.particle // 3).tolist() == [0, 1, 2, 3, 0, 1, 2, 3]  # by rank; three particles each
+    theta, theta_adv = model.draw_particles(3, torch.Generator().manual_seed(moves.config.seed))
+    clean = model.codes(features, theta)
+    for row, mode in enumerate([*order, *order]):
+        particle = int(own.particle[row]) % 3
+        way = (model.perturb(clean, features, theta_adv, label, mode[None]) - clean)[particle, 0]
+        torch.testing.assert_close(own.direction[row], torch.nn.functional.normalize(way, dim=-1))
+    difference = image_moves.pixels(own, image_moves.codes(own)) - image.float() / 255
+    reached = difference.flatten(1).norm(dim=1) / 0.3
+    torch.testing.assert_close(reached, torch.tensor([0.5, 1.0]).repeat_interleave(4), rtol=0.2, atol=0.0)
+
+
+@pytest.mark.parametrize("direction", [name for name in MOVING if name != "adversarial"])
+def test_controls_know_no_modes(direction: str) -> None:
+    image, ball = some_images(1)[0], Ball("l2", 0.3)
+    one, several = (lively_moves(direction, num_modes=K).of(image, 1, 7).first(8, ball) for K in (1, 3))
+    assert torch.equal(one.particle, several.particle)
+    assert torch.equal(one.direction, several.direction)
+
+
 @pytest.mark.parametrize(
     ("direction", "changes", "epsilon"),
     [
@@ -79,6 +109,6 @@ def test_own_moves_of_e_prime_have_no_noise_and_reach_as_far_as_they_say() -> No
     ],
 )
 def test_controls_have_no_moves_of_their_own_nor_has_a_ball_without_a_radius(
-    direction: str, changes: dict[str, object], epsilon: float
+    direction: str, changes: dict[str, Any], epsilon: float
 ) -> None:
     assert lively_moves(direction, **changes).of(some_images(1)[0], 1, 7).own(Ball("l2", epsilon)) is None

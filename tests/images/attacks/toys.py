@@ -1,6 +1,7 @@
 """A target that is a matrix, a search that follows a script, and some images."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -71,9 +72,9 @@ def centred_target(moves: CodeMoves, images: Tensor, scale: float) -> LinearTarg
     return LinearTarget(scale=scale, centre=centre)
 
 
-def lively_moves(direction: str = "adversarial", **changes: object) -> CodeMoves:
+def lively_moves(direction: str = "adversarial", *, num_modes: int = 1, **changes: Any) -> CodeMoves:
     """Moves of a tiny model whose codes matter: at the start a decoder hardly looks at them."""
-    model = tiny_model()
+    model = tiny_model(num_modes=num_modes)
     generator = torch.Generator().manual_seed(5)
     with torch.no_grad():
         for layer in model.decoder.dense:
@@ -82,4 +83,6 @@ def lively_moves(direction: str = "adversarial", **changes: object) -> CodeMoves
         model.decoder.out.weight.mul_(8)
         model.bank_features.copy_(torch.randn(model.bank_features.shape, generator=generator))
         model.label_shift.copy_(torch.randn(model.label_shift.shape, generator=generator))
-    return CodeMoves(model.eval(), MoveConfig(direction=direction, num_particles=3, **changes))  # type: ignore[arg-type]
+        if num_modes > 1:
+            model.gate.weight.copy_(torch.randn(model.gate.weight.shape, generator=generator))
+    return CodeMoves(model.eval(), MoveConfig(direction=direction, num_particles=3, **changes))

@@ -4,6 +4,8 @@ import torch
 from torch import Tensor
 
 from images_ext.data.images import ImageSet
+from images_ext.model import ImageAdversary
+from tests.images.test_model import tiny_model
 
 NAMES: tuple[str, ...] = ("a", "b", "c")
 
@@ -33,3 +35,15 @@ def some_images(num: int = 24) -> ImageSet:
     images = torch.randint(256, (num, 1, 8, 8), generator=torch.Generator().manual_seed(5), dtype=torch.uint8)
     labels = Stripes().predict(images.float() / 255).argmax(dim=1)
     return ImageSet(images, labels, NAMES, "noise", "train")
+
+
+def lively_model(num_modes: int) -> ImageAdversary:
+    """Return a model whose modes and codes can be told apart in the pixels."""
+    model, generator = tiny_model(num_modes=num_modes), torch.Generator().manual_seed(3)
+    with torch.no_grad():
+        model.label_shift.copy_(2 * torch.randn(model.label_shift.shape, generator=generator))
+        for layer in model.decoder.dense:
+            assert isinstance(layer, torch.nn.Linear)
+            layer.weight.copy_(torch.randn(layer.weight.shape, generator=generator))
+        model.decoder.out.weight.mul_(8)
+    return model

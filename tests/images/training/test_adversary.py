@@ -35,8 +35,8 @@ CONFIG = AdversaryTrainingConfig(
 )
 
 
-def make_run(folder: Path, **changes: Any) -> ImageAdversaryRun:
-    config, model = replace(CONFIG, **changes), tiny_model()
+def make_run(folder: Path, *, num_modes: int = 1, **changes: Any) -> ImageAdversaryRun:
+    config, model = replace(CONFIG, **changes), tiny_model(num_modes=num_modes)
     attacker = Attacker(MeteredImageTarget(Stripes()), model, config) if config.adversarial_steps else None
     return ImageAdversaryRun(model, some_images(), config, folder, attacker=attacker)
 
@@ -59,21 +59,40 @@ def test_stages_come_in_order_and_only_the_last_asks(tmp_path: Path) -> None:
     assert run.attacker.counts()["training"]["rows_sent"] == 2 * 6 + 3 * 3 * 6
 
 
-def test_a_resumed_run_ends_with_the_same_weights(tmp_path: Path) -> None:
-    whole = train_image_adversary(make_run(tmp_path / "whole"), checkpoint_every=100)
+@pytest.mark.parametrize("num_modes", [1, 2])
+def test_a_resumed_run_ends_with_the_same_weights(num_modes: int, tmp_path: Path) -> None:
+    whole = train_image_adversary(make_run(tmp_path / "whole", num_modes=num_modes), checkpoint_every=100)
     for step in (3, 5, 8):  # within each stage
         folder = tmp_path / f"cut_{step}"
-        first = make_run(folder)
+        first = make_run(folder, num_modes=num_modes)
         while first.progress.step < step:
             first.progress.add(first.step(first.progress.step))
             first.progress.step += 1
         first.save()
-        second = make_run(folder)
+        second = make_run(folder, num_modes=num_modes)
         assert torch.equal(
             weights(train_image_adversary(second, is_resumed=True, checkpoint_every=100)), weights(whole)
         )
         assert second.attacker is not None
         assert second.attacker.counts()["training"]["rows_sent"] == 2 * 6 + 3 * 3 * 6
+
+
+def test_several_modes_are_assigned_and_learn_with_their_gate(tmp_path: Path) -> None:
+    run = make_run(tmp_path, num_modes=2)
+    start = run.model.label_shift.detach().clone()
+    model = train_image_adversary(run, checkpoint_every=1)
+    lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert ["modes_in_use" in line for line in lines] == [False] * 6 + [True] * 3
+    assert model.gate.weight.any()
+    assert (model.label_shift != start).any(dim=1).sum() > 3  # of six; of one mode there are three
+
+
+def test_before_the_attack_all_modes_learn_alike(tmp_path: Path) -> None:
+    run = make_run(tmp_path, num_modes=2, adversarial_steps=0)
+    start = run.model.label_shift.detach().clone()
+    changed = (train_image_adversary(run).label_shift != start).any(dim=1)
+    assert changed[:3].any()
+    assert changed[3:].any()
 
 
 def test_e_prime_is_where_e_is_when_the_first_stage_ends_and_leaves_it_after(tmp_path: Path) -> None:

@@ -43,6 +43,7 @@ JOB = ImageAdversaryJob(
     decoder_rate=0.0,
     extractor_rate=None,
     condition="none",
+    num_modes=None,
     seed=3,
     resume=False,
     max_minutes=None,
@@ -72,9 +73,11 @@ def test_given_options_replace_those_of_the_preset_and_others_stay() -> None:
     assert (training.norm, learner.epsilon, learner.adversarial_weight) == ("linf", 0.7, 2.5)
     assert (learner.num_particles, shapes.model.num_particles, training.seed) == (2, 2, 3)
     assert (learner.recognition_rate_adv, learner.common_rate_adv, learner.decoder_rate) == (7e-3, 9e-2, 0.0)
-    assert shapes.model.perturbation_condition == "none"
+    assert (shapes.model.perturbation_condition, shapes.model.num_modes) == ("none", 1)
     plain = replace(JOB, norm=None, epsilon=None, condition=None, target=None).shapes(some_images())
     assert (plain.training.norm, plain.model.perturbation_condition) == ("l2", "label")
+    assert plain.model.num_modes == replace(JOB, condition="label").shapes(some_images()).model.num_modes > 1
+    assert replace(JOB, condition=None, num_modes=7).shapes(some_images()).model.num_modes == 7
     assert plain.training.adversarial_steps == 0
     assert JOB.shapes(some_images()).training.reconstruction_steps == 2
     assert replace(JOB, start_from=Path("x")).shapes(some_images()).training.reconstruction_steps == 0

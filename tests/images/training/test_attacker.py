@@ -1,5 +1,6 @@
 """The attacker: what it may ask, what it counts, and what a keeper hides from the surrogate."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from images_ext.training.adversary_config import AdversaryTrainingConfig
 from images_ext.training.attacker import Attacker, lead, prepared
 from images_ext.training.image_problem import ImageBatch, ImageProblem, with_residual
 from tests.images.test_model import tiny_model
-from tests.images.training.builders import NAMES, DifferentiableStripes, Stripes, some_images
+from tests.images.training.builders import NAMES, DifferentiableStripes, Stripes, lively_model, some_images
 from textsem.latent.configuration import LearnerConfig
 
 
@@ -177,15 +178,18 @@ def test_others_classes_and_useless_keepers_are_refused() -> None:
         Attacker(MeteredImageTarget(Stripes()), tiny_model(), settings(), [target])  # type: ignore[list-item]
 
 
+class Recorder(Stripes):
+    """Keeps what it was asked about."""
+
+    def __init__(self) -> None:
+        self.asked: list[Tensor] = []
+
+    def predict(self, pixels: Tensor) -> Tensor:
+        self.asked.append(pixels)
+        return super().predict(pixels)
+
+
 def test_residual_images_are_those_that_the_target_is_shown() -> None:
-    class Recorder(Stripes):
-        def __init__(self) -> None:
-            self.asked: list[Tensor] = []
-
-        def predict(self, pixels: Tensor) -> Tensor:
-            self.asked.append(pixels)
-            return super().predict(pixels)
-
     model, images = tiny_model(), some_images(6)
     model.start_perturbation()  # x' is the clean reconstruction but for the draw of a particle
     found = {}
@@ -214,3 +218,52 @@ def test_a_batch_is_prepared_as_the_settings_say() -> None:
             assert found.ball == (Ball("l2", 100.0) if project else None)
             shown[decoding, project] = found
     assert shown["decoded", False] == batch
+
+
+def test_features_are_kept_where_the_extractor_is_held_still() -> None:
+    model, batch = tiny_model(), a_batch()
+    still = replace(settings(), learner=replace(settings().learner, extractor_rate=0.0))
+    found = prepared(model, batch, still, torch.Generator().manual_seed(0))
+    assert found.features is not None
+    assert not found.features.requires_grad
+    assert torch.equal(found.features, model.features(batch.pixels))
+    assert prepared(model, batch, settings(), torch.Generator().manual_seed(0)).features is None
+
+
+def test_one_mode_needs_no_choice() -> None:
+    model, batch = tiny_model(), a_batch()
+    attacker = Attacker(MeteredImageTarget(Stripes()), model, settings())
+    assert attacker.assigned(model, batch, torch.Generator().manual_seed(0)) is batch
+
+
+@pytest.mark.parametrize("gradient", ["surrogate", "target", "evolution"])
+def test_modes_are_chosen_by_what_e_prime_learns_from(gradient: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    model, batch = tiny_model(num_modes=2), a_batch()
+    target = MeteredImageTarget(DifferentiableStripes(), access="gradient" if gradient == "target" else "score")
+    attacker = Attacker(target, model, settings(adversarial_gradient=gradient), [DifferentiableStripes()])
+    seen = []
+
+    def assign(model: Any, batch: ImageBatch, assess: Any, generator: torch.Generator) -> ImageBatch:
+        seen.append(assess(batch.pixels, batch.labels))
+        return batch
+
+    monkeypatch.setattr(attacker, "modes", assign)
+    attacker.assigned(model, batch, torch.Generator().manual_seed(0))
+    network = attacker.surrogate if gradient == "surrogate" else DifferentiableStripes()
+    pixels = batch.pixels if gradient != "evolution" else (batch.pixels * 255).round() / 255
+    fooled = lead(network.logits(pixels), batch.labels).clamp_min(-1.0)
+    missing = (2.0 - lead(DifferentiableStripes().logits(batch.pixels), batch.labels)).clamp_min(0)
+    torch.testing.assert_close(seen[0], fooled + missing)
+    assert attacker.counts()["training"]["rows_sent"] == (0 if gradient == "surrogate" else 6)
+
+
+def test_the_chosen_mode_is_the_one_that_is_asked_about() -> None:
+    model, batch, asked = lively_model(num_modes=2), a_batch(), {}
+    for mode in (0, 1):
+        target = Recorder()
+        attacker = Attacker(MeteredImageTarget(target), model, settings())
+        told = replace(batch, modes=torch.full((6,), mode))
+        values = attacker.after_batch(model, told, torch.Generator().manual_seed(1))
+        asked[mode] = target.asked[0][6:12]
+        assert values["modes_in_use"] == pytest.approx(1.0)
+    assert (asked[0] - asked[1]).flatten(1).abs().amax(dim=1).gt(1 / 255).all()

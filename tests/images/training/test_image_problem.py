@@ -47,6 +47,19 @@ def test_without_an_adversarial_term_the_attack_is_refused() -> None:
         problem.adversarial(problem.decode(torch.zeros(1, 6)), batch)
 
 
+def test_features_that_are_known_are_not_computed_again() -> None:
+    known = torch.ones(2, 6)
+    batch = ImageBatch(some_pixels(2), torch.tensor([0, 1]), features=known)
+    assert ImageProblem(tiny_model()).features(batch) is known
+
+
+def test_e_prime_is_told_the_mode_of_each_image() -> None:
+    model = tiny_model(num_modes=2)
+    batch = ImageBatch(some_pixels(3), torch.tensor([2, 0, 1]), modes=torch.tensor([1, 0, 1]))
+    found = ImageProblem(model).condition(torch.zeros(3, 6), batch)
+    assert torch.equal(found, model.label_shift[torch.tensor([5, 0, 4])])
+
+
 def test_the_label_shift_learns_only_where_e_prime_is_told_labels() -> None:
     assert "condition" in ImageProblem(tiny_model()).parameter_groups()
     assert "condition" not in ImageProblem(tiny_model(perturbation_condition="none")).parameter_groups()
