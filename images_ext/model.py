@@ -126,6 +126,7 @@ class ImageAdversary(nn.Module):
 
     bank_features: Tensor
     bank_labels: Tensor
+    mode_gate: nn.Linear
 
     def __init__(self, config: ImageAdversaryConfig) -> None:
         super().__init__()
@@ -143,7 +144,7 @@ class ImageAdversary(nn.Module):
             self.label_shift = nn.Parameter(torch.zeros(shape))
         if config.num_modes > 1:
             shape = (config.num_classes, config.num_modes)
-            self.gate = materialise(nn.Linear(config.extractor.feature_dim, math.prod(shape), device="meta"))
+            self.mode_gate = materialise(nn.Linear(config.extractor.feature_dim, math.prod(shape), device="meta"))
         self.register_buffer("bank_features", torch.zeros(config.bank_size, config.extractor.feature_dim))
         self.register_buffer("bank_labels", torch.zeros(config.bank_size, dtype=torch.int64))
 
@@ -166,7 +167,10 @@ class ImageAdversary(nn.Module):
         return self
 
     def start_perturbation(self) -> None:
-        """Let E' begin where E is, z' = z, if both have one shape: GBSM and Eq. 6 then lead away from there."""
+        """Let E' begin where E is, z' = z but for its modes' shifts, if both have one shape.
+
+        GBSM and Eq. 6 then lead away from there.
+        """
         if self.config.particle_adv == self.config.particle:
             self.recognition_adv.load_state_dict(self.recognition.state_dict())
 
@@ -216,7 +220,7 @@ class ImageAdversary(nn.Module):
         C, K = self.config.num_classes, self.config.num_modes
         if K == 1:
             return features.new_zeros(len(features), 1)
-        scores: Tensor = self.gate(features).reshape(-1, C, K)
+        scores: Tensor = self.mode_gate(features).reshape(-1, C, K)
         return scores[torch.arange(len(features)), labels]
 
     def condition(self, inputs: Tensor, labels: Tensor | None, modes: Tensor | None = None) -> Tensor:
@@ -225,16 +229,20 @@ class ImageAdversary(nn.Module):
         Args:
             inputs: Features or clean codes.
             labels: y, [batch]; not read unless E' is conditioned on it.
-            modes: Which shift of the class, [batch]; None: the first.
+            modes: Which shift of the class, [batch]; None where a class has one.
 
         Raises:
-            ValueError: If E' is conditioned on labels and there are none.
+            ValueError: If E' is conditioned on labels or modes and there are none.
         """
         if self.config.perturbation_condition == "none":
             return inputs
         if labels is None:
             raise ValueError("expected labels for an adversary whose E' is conditioned on them, got None")
-        return inputs + self.label_shift[labels if modes is None else labels + self.config.num_classes * modes]
+        if modes is None:
+            if self.config.num_modes > 1:
+                raise ValueError(f"expected modes for an E' that has {self.config.num_modes}, got None")
+            return inputs + self.label_shift[labels]
+        return inputs + self.label_shift[labels + self.config.num_classes * modes]
 
     def decode(self, codes: Tensor) -> Tensor:
         """Return pixels [..., channels, height, width] in [0, 1] of ``codes`` [..., latent]."""

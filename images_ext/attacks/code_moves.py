@@ -44,8 +44,9 @@ class CodeMoves:
         if tuple(image.shape) != self.model.config.image_shape:
             raise ValueError(f"expected an image of shape {self.model.config.image_shape}, got {tuple(image.shape)}")
         original = to_pixels(image)
-        modes = self._modes(original, label)
-        clean, adversarial = self._both(original[None], label, modes)
+        features = self.model.features(original[None])
+        modes = self._modes(features, label)
+        clean, adversarial = self._both(features, label, modes)
         if not bool(torch.isfinite(clean).all() and torch.isfinite(adversarial).all()):
             raise ValueError("expected finite codes, got nan or inf")
         K = min(self.config.num_neighbours, clean.shape[-1], len(self._bank))
@@ -61,23 +62,23 @@ class CodeMoves:
             num_modes=len(modes),
         )
 
-    def _modes(self, original: Tensor, label: int) -> Tensor:
+    def _modes(self, features: Tensor, label: int) -> Tensor:
         """Return the ways that E' knows out of ``label``, likeliest first, [modes]; controls need none but one."""
         if self.config.direction != "adversarial":
             return torch.zeros(1, dtype=torch.int64)
-        scores = self.model.mode_scores(self.model.features(original[None]), torch.tensor([label]))
+        scores = self.model.mode_scores(features, torch.tensor([label]))
         return scores[0].argsort(descending=True, stable=True)
 
     def _ways(self, images: Tensor, *, label: int, modes: Tensor) -> Tensor:
-        clean, adversarial = self._both(to_pixels(images), label, modes)
+        clean, adversarial = self._both(self.model.features(to_pixels(images)), label, modes)
         return adversarial - clean
 
-    def _both(self, pixels: Tensor, label: int, modes: Tensor) -> tuple[Tensor, Tensor]:
+    def _both(self, features: Tensor, label: int, modes: Tensor) -> tuple[Tensor, Tensor]:
         """Return Z and Z' [modes x particles, images, latent] of images with one label: particles, mode after mode."""
-        features, labels = self.model.features(pixels), torch.full((len(pixels),), label)
+        labels = torch.full((len(features),), label)
         clean = self.model.codes(features, self._theta)
         parts = [
-            self.model.perturb(clean, features, self._theta_adv, labels, mode.expand(len(pixels))) for mode in modes
+            self.model.perturb(clean, features, self._theta_adv, labels, mode.expand(len(features))) for mode in modes
         ]
         return clean.repeat(len(modes), 1, 1), torch.cat(parts)
 

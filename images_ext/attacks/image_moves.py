@@ -31,7 +31,7 @@ class ImageMoves:
             of the next, and ``clean`` as often.
         neighbours: Ways to the neighbours in the bank, [1, neighbours, latent].
         original: x as pixels, [channels, height, width].
-        ways: Gives Z' - Z [particles, images, latent] of other images with this label, bytes.
+        ways: Gives Z' - Z, as ``adversarial`` and ``clean``, of other images [images, ...] with this label, bytes.
         seed: Of the image.
         num_modes: How many modes of E' there are.
     """

@@ -94,13 +94,13 @@ class ImageAdversaryRun:
         rows = batch_rows(len(self.images), size, step=step, seed=config.seed + shift)
         batch = ImageBatch(self.images.pixels(rows), self.images.labels[rows])
         if phase == "perturbed" and self.model.config.num_modes > 1:
-            # None is better than another yet, and all of them are to begin from the same place.
+            # None is better than another yet, and all are to learn from as many images.
             modes = torch.randint(self.model.config.num_modes, batch.labels.shape, generator=self.generator)
             batch = replace(batch, modes=modes)
         if phase == "adversarial" and self.attacker is not None:
             self.attacker.before_batch(self.model, self.images)
             batch = prepared(self.model, batch, config, self.generator)
-            batch = self.attacker.assigned(self.model, batch, self.generator)
+            batch = self.attacker.assigned(batch, self.generator)
         learner = stage_learner(self.learner, phase)
         self.state, losses = train_batch(
             learner, self.problem, self.optimizer, self.state, batch, phase=phase, generator=self.generator

@@ -42,7 +42,7 @@ class AdversaryTrainingConfig:
         fooling_loss: Form of Eq. 6's second term (reading 18).
         keeper_lead: Nats by which the least sure keeper has to put y ahead at x'.
         keeper_weight: Of what it lacks, beside Eq. 6's second term and under the same gate.
-        gate_rate: Adam's rate for the gate of a model with several modes.
+        mode_gate_rate: Adam's rate for the gate that ranks the modes of E'.
         surrogate_channels: Filters of the surrogate's convolutions.
         surrogate_hidden: Widths of its dense layers.
         surrogate_warmup_steps: Its steps on the labels of the training images, before any query.
@@ -79,7 +79,7 @@ class AdversaryTrainingConfig:
     fooling_loss: FoolingLoss = "margin"
     keeper_lead: float = 2.0
     keeper_weight: float = 1.0
-    gate_rate: float = 1e-2
+    mode_gate_rate: float = 1e-2
     surrogate_channels: tuple[int, ...] = (16, 32)
     surrogate_hidden: tuple[int, ...] = (100,)
     surrogate_warmup_steps: int = 500

@@ -146,7 +146,9 @@ def _start(job: ImageAdversaryJob, shapes: Preset, images: ImageSet) -> ImageAdv
         return model
     model = ImageAdversary.from_pretrained(job.start_from).train()
     if model.config != shapes.model:
-        raise ValueError(f"expected an adversary of the shapes of this preset in {job.start_from}, got {model.config}")
+        wanted, found = asdict(shapes.model), asdict(model.config)
+        others = ", ".join(f"{name} {found[name]} for {wanted[name]}" for name in wanted if found[name] != wanted[name])
+        raise ValueError(f"expected an adversary of the shapes of this preset in {job.start_from}, got {others}")
     return model
 
 

@@ -24,6 +24,8 @@ from textsem.runs.checkpoint import TrainingParts
 
 __all__ = ["Attacker", "lead", "prepared"]
 
+_OUTSIDE = 1e3  # nats by which an image outside the ball is worse than any inside
+
 
 def lead(logits: Tensor, labels: Tensor) -> Tensor:
     """Return by how many nats y leads over the best other class, [batch]; below 0 where it does not."""
@@ -96,7 +98,7 @@ class Attacker:
         self._term = self._make_term(model)
         self.modes = None
         if model.config.num_modes > 1:
-            self.modes = ModeAssignment(model, num_particles=config.learner.num_particles, gate_rate=config.gate_rate)
+            self.modes = ModeAssignment(model, num_particles=config.learner.num_particles, rate=config.mode_gate_rate)
 
     def _make_term(self, model: ImageAdversary) -> AdversarialTerm:
         config, loss = self.config, self.config.fooling_loss
@@ -120,11 +122,20 @@ class Attacker:
         leads = torch.stack([lead(keeper.logits(pixels), labels) for keeper in self.keepers])
         return self.config.keeper_weight * (self.config.keeper_lead - leads.amin(dim=0)).clamp_min(0)
 
-    def assigned(self, model: ImageAdversary, batch: ImageBatch, generator: torch.Generator) -> ImageBatch:
-        """Return the batch with the mode that serves each image best, of a model that has several."""
+    def assigned(self, batch: ImageBatch, generator: torch.Generator) -> ImageBatch:
+        """Return the batch with the mode that serves each image best, of a model that has several.
+
+        Under evolution strategies, and with the target's own gradient, each mode of each image is a row sent.
+        """
         if self.modes is None:
             return batch
-        return self.modes(model, batch, lambda x, y: self._fooled(x, y) + self._missing(x, y), generator)
+        return self.modes(batch, self._assess, generator)
+
+    def _assess(self, pixels: Tensor, batch: ImageBatch) -> Tensor:
+        """Return what Eq. 6's second term says of x', shaped as the batch's pixels, [batch]: inside the ball first."""
+        distance = self.config.distance((pixels - batch.pixels).flatten(1))
+        wanted = self._fooled(pixels, batch.labels) + self._missing(pixels, batch.labels)
+        return wanted + _OUTSIDE * (distance >= self.config.learner.epsilon)
 
     def _fooled(self, pixels: Tensor, labels: Tensor) -> Tensor:
         """Return the second term of Eq. 6 without a gradient, [batch]; asks the target where there is no network."""
@@ -162,6 +173,8 @@ class Attacker:
     def after_batch(self, model: ImageAdversary, batch: ImageBatch, generator: torch.Generator) -> dict[str, float]:
         """Ask the target about x, x' and surroundings of this batch, take distillation steps; return what was seen.
 
+        x' is of the mode that was assigned, not of the one that the gate would name before any answer.
+
         Args:
             model: The adversary.
             batch: All rows.
@@ -185,7 +198,7 @@ class Attacker:
             values["kept_rate"] = is_kept.sum().item() / B
             values["flip_rate_kept"] = (is_flipped & is_kept & (distance < epsilon)).sum().item() / num_right
         if self.modes is not None:
-            values |= self.modes.figures(model, batch)
+            values |= self.modes.figures(batch)
         if self.config.adversarial_gradient == "surrogate":
             values["surrogate"] = self._distil(images, answers)
         return values
@@ -206,7 +219,7 @@ class Attacker:
     def _perturbed(self, model: ImageAdversary, batch: ImageBatch, generator: torch.Generator) -> Tensor:
         """Return pixels of x', [batch, channels, height, width]."""
         theta, theta_adv = model.draw_particles(self.config.learner.num_particles, generator)
-        features = model.features(batch.pixels)
+        features = batch.features_of(model)
         codes = model.perturb(model.codes(features, theta), features, theta_adv, batch.labels, batch.modes)
         return batch.shown(model.decode(sample_mixture(codes, generator=generator)[0]))
 
@@ -214,7 +227,7 @@ class Attacker:
     def _explored(self, model: ImageAdversary, batch: ImageBatch) -> Tensor:
         """Return reconstructions with noise on their codes, [batch, channels, height, width]."""
         theta, _ = model.draw_particles(self.config.learner.num_particles, self.generator)
-        codes = sample_mixture(model.codes(model.features(batch.pixels), theta), generator=self.generator)[0]
+        codes = sample_mixture(model.codes(batch.features_of(model), theta), generator=self.generator)[0]
         return batch.shown(
             model.decode(add_code_noise(codes, share=self.config.exploration_noise, generator=self.generator))
         )
@@ -225,7 +238,7 @@ class Attacker:
         parts.optimisers["surrogate"] = self.surrogate.optimizer
         parts.generators["attacker"] = self.generator
         if self.modes is not None:
-            parts.optimisers["gate"] = self.modes.optimizer
+            parts.optimisers["mode_gate"] = self.modes.optimizer
         return {"buffer": self.surrogate.buffer.state(), "is_warm": self.is_warm, "counts": self.counts()}
 
     def counts(self) -> dict[str, dict[str, int]]:

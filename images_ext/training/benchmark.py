@@ -11,6 +11,7 @@ from images_ext.model import ImageAdversary
 from images_ext.training.adversary_config import Preset, preset
 from images_ext.training.attacker import prepared
 from images_ext.training.image_problem import DecodedImages, ImageBatch, ImageProblem
+from images_ext.training.modes import ModeAssignment
 from textsem.latent.gram_schmidt import gram_schmidt
 from textsem.latent.learner import Learner, train_batch
 from textsem.latent.stages import num_stage_steps, set_stage_rates
@@ -36,7 +37,7 @@ def time_updates(
 ) -> list[dict[str, Any]]:
     """Time an inner update (lines 8 to 16, target excluded) in phase ``adversarial``, all cases in turn.
 
-    Random weights and images.  A call is one batch, T inner updates and what goes before them (``prepared``); its T-th
+    Random weights and images.  A call is one batch, T inner updates and what goes before them (``prepared``, modes); its T-th
     part is reported.  The gate is held open, since a shut one skips the adversarial term, and rates are zero: steps
     cost what they cost, and every repeat does the same work.
 
@@ -125,6 +126,7 @@ def _batch_call(settings: Preset, num_particles: int, *, batch_size: int, seed: 
     )
     learner = Learner(config, model.particle_mlp, model.recognition, model.particle_mlp_adv, model.recognition_adv)
     problem = ImageProblem(model, free_term, norm=training.norm, reconstruction_norm=training.reconstruction_norm)
+    modes = ModeAssignment(model, num_particles=num_particles, rate=0.0) if model.config.num_modes > 1 else None
     optimizer, state = learner.make_optimizer(problem.parameter_groups()), learner.initial_state(generator)
     # As in the third stage, where a preset may hold extractor and decoder still; no step is taken.
     set_stage_rates(optimizer, [group["lr"] for group in optimizer.param_groups], training, num_stage_steps(training))
@@ -133,6 +135,8 @@ def _batch_call(settings: Preset, num_particles: int, *, batch_size: int, seed: 
 
     def train() -> object:
         shown = prepared(model, batch, training, generator)
+        if modes is not None:
+            shown = modes(shown, lambda pixels, batch: pixels.mean(dim=(1, 2, 3)), generator)
         return train_batch(learner, problem, optimizer, state, shown, phase="adversarial", generator=generator)
 
     return train

@@ -25,8 +25,8 @@ class ImageBatch:
         residual: x - dec(z), what the decoder cannot draw of x and the target is shown all the same, shape of
             ``pixels``; None where x' = dec(z').
         ball: In which what is shown is brought; None for dec(z') wherever it is.
-        modes: Which of its ways out of y E' is to take, [batch]; None: the first.
-        features: Of the pixels, [batch, feature], where the extractor is held still; None: it is asked each time.
+        modes: Which of its ways out of y E' is to take, [batch]; None where it has one.
+        features: Of the pixels, [batch, feature], where the extractor is held still; None: see ``features_of``.
     """
 
     pixels: Tensor
@@ -35,6 +35,10 @@ class ImageBatch:
     ball: Ball | None = None
     modes: Tensor | None = None
     features: Tensor | None = None
+
+    def features_of(self, model: ImageAdversary) -> Tensor:
+        """Return features of the pixels, [batch, feature]: the known ones, else from the extractor, differentiable."""
+        return model.features(self.pixels) if self.features is None else self.features
 
     def shown(self, decoded: Tensor) -> Tensor:
         """Return x' as the target is shown it, [..., batch, channels, height, width], of dec(z'); differentiable."""
@@ -67,7 +71,7 @@ AdversarialTerm = Callable[[DecodedImages, ImageBatch], Tensor]
 def with_residual(model: ImageAdversary, batch: ImageBatch, generator: torch.Generator) -> ImageBatch:
     """Return the batch with x - dec(z), z drawn from E's mixture."""
     theta, _ = model.draw_particles(model.config.num_particles, generator)
-    codes = sample_mixture(model.codes(model.features(batch.pixels), theta), generator=generator)[0]
+    codes = sample_mixture(model.codes(batch.features_of(model), theta), generator=generator)[0]
     return replace(batch, residual=batch.pixels - model.decode(codes))
 
 
@@ -105,7 +109,7 @@ class ImageProblem:
 
     def features(self, batch: ImageBatch) -> Tensor:
         """Return features [batch, feature] of the clean images."""
-        return self.model.features(batch.pixels) if batch.features is None else batch.features
+        return batch.features_of(self.model)
 
     def condition(self, inputs: Tensor, batch: ImageBatch) -> Tensor:
         """Return what E' reads: ``inputs`` [..., batch, in], shifted by the label where E' is conditioned on it."""

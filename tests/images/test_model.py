@@ -87,16 +87,17 @@ def test_each_mode_has_shifts_of_its_own_and_none_are_drawn_for_one() -> None:
     inputs = torch.ones(5, 3, 6)
     expected = inputs + several.label_shift[torch.tensor([11, 3, 2])]
     assert torch.equal(several.condition(inputs, labels, modes), expected)
-    assert torch.equal(several.condition(inputs, labels), inputs + several.label_shift[labels])
+    with pytest.raises(ValueError, match="expected modes for an E' that has 4, got None"):
+        several.condition(inputs, labels)
 
 
 def test_e_prime_takes_the_mode_that_the_gate_finds_likeliest_for_the_image() -> None:
     model, features, labels = tiny_model(num_modes=3), torch.eye(6)[:4], torch.tensor([1, 1, 2, 0])
     with torch.no_grad():
-        model.gate.weight.zero_()
-        model.gate.bias.zero_()
-        model.gate.weight[1 * 3 + 2, 0] = 1.0  # feature 0 speaks for mode 2 of class 1
-        model.gate.bias[2 * 3 + 1] = 1.0  # and mode 1 of class 2 is the likeliest anyway
+        model.mode_gate.weight.zero_()
+        model.mode_gate.bias.zero_()
+        model.mode_gate.weight[1 * 3 + 2, 0] = 1.0  # feature 0 speaks for mode 2 of class 1
+        model.mode_gate.bias[2 * 3 + 1] = 1.0  # and mode 1 of class 2 is the likeliest anyway
     assert model.mode_scores(features, labels).argmax(dim=-1).tolist() == [2, 0, 1, 0]
     assert torch.equal(tiny_model().mode_scores(features, labels), torch.zeros(4, 1))
     theta, theta_adv = model.draw_particles(2, torch.Generator().manual_seed(2))

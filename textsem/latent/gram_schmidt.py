@@ -37,7 +37,8 @@ def nearest_neighbour_chain(codes: Tensor) -> Tensor:
     """
     M, B, _ = codes.shape
     # Links follow one after the other and are tiny: NumPy has a fraction of the cost of a call of torch.
-    distances = torch.cdist(codes, codes).cpu().numpy().copy()
+    codes = codes.detach()
+    distances = torch.cdist(codes, codes).cpu().numpy()
     particle = np.arange(M)
     chain = np.empty((M, B), dtype=np.int64)
     chain[:, 0] = row = torch.linalg.vector_norm(codes, dim=2).argmax(dim=1).cpu().numpy()

@@ -84,5 +84,5 @@ def lively_moves(direction: str = "adversarial", *, num_modes: int = 1, **change
         model.bank_features.copy_(torch.randn(model.bank_features.shape, generator=generator))
         model.label_shift.copy_(torch.randn(model.label_shift.shape, generator=generator))
         if num_modes > 1:
-            model.gate.weight.copy_(torch.randn(model.gate.weight.shape, generator=generator))
+            model.mode_gate.weight.copy_(torch.randn(model.mode_gate.weight.shape, generator=generator))
     return CodeMoves(model.eval(), MoveConfig(direction=direction, num_particles=3, **changes))

@@ -233,7 +233,7 @@ def test_features_are_kept_where_the_extractor_is_held_still() -> None:
 def test_one_mode_needs_no_choice() -> None:
     model, batch = tiny_model(), a_batch()
     attacker = Attacker(MeteredImageTarget(Stripes()), model, settings())
-    assert attacker.assigned(model, batch, torch.Generator().manual_seed(0)) is batch
+    assert attacker.assigned(batch, torch.Generator().manual_seed(0)) is batch
 
 
 @pytest.mark.parametrize("gradient", ["surrogate", "target", "evolution"])
@@ -243,18 +243,28 @@ def test_modes_are_chosen_by_what_e_prime_learns_from(gradient: Any, monkeypatch
     attacker = Attacker(target, model, settings(adversarial_gradient=gradient), [DifferentiableStripes()])
     seen = []
 
-    def assign(model: Any, batch: ImageBatch, assess: Any, generator: torch.Generator) -> ImageBatch:
-        seen.append(assess(batch.pixels, batch.labels))
+    def assign(batch: ImageBatch, assess: Any, generator: torch.Generator) -> ImageBatch:
+        seen.append(assess(batch.pixels, batch))
         return batch
 
     monkeypatch.setattr(attacker, "modes", assign)
-    attacker.assigned(model, batch, torch.Generator().manual_seed(0))
+    attacker.assigned(batch, torch.Generator().manual_seed(0))
     network = attacker.surrogate if gradient == "surrogate" else DifferentiableStripes()
     pixels = batch.pixels if gradient != "evolution" else (batch.pixels * 255).round() / 255
     fooled = lead(network.logits(pixels), batch.labels).clamp_min(-1.0)
     missing = (2.0 - lead(DifferentiableStripes().logits(batch.pixels), batch.labels)).clamp_min(0)
     torch.testing.assert_close(seen[0], fooled + missing)
     assert attacker.counts()["training"]["rows_sent"] == (0 if gradient == "surrogate" else 6)
+
+
+def test_a_mode_outside_the_ball_is_worse_than_any_inside() -> None:
+    batch = a_batch()
+    config = replace(settings(), learner=replace(settings().learner, epsilon=1.0))
+    attacker = Attacker(MeteredImageTarget(Stripes()), tiny_model(num_modes=2), config)
+    far = batch.pixels.clone()
+    far[:3] = (far[:3] + 0.5) % 1
+    worse = attacker._assess(far, batch) - attacker._fooled(far, batch.labels)
+    torch.testing.assert_close(worse, torch.tensor([1e3] * 3 + [0.0] * 3), rtol=1e-5, atol=1e-3)
 
 
 def test_the_chosen_mode_is_the_one_that_is_asked_about() -> None:
