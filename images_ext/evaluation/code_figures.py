@@ -14,7 +14,7 @@ from textsem.latent.manifold import latent_noise_levels
 from textsem.latent.moves import local_neighbours, move_as_far, unit
 from textsem.runs.two_samples import marginal_overlap, mean_discrepancy
 
-__all__ = ["CodeMove", "CodedImages", "code_images", "code_moves", "measure_move", "noise_levels"]
+__all__ = ["CodeMove", "CodedImages", "class_share", "code_images", "code_moves", "measure_move", "noise_levels"]
 
 BATCH_SIZE = 64  # images that are encoded together
 MIN_LENGTH = 1e-6  # of a move, in units of the code's length: below it there is no direction to speak of
@@ -114,6 +114,21 @@ def code_moves(coded: CodedImages, *, is_spherical: bool) -> dict[str, CodeMove]
     if len(coded.clean) > 1:
         moves["clean"] = CodeMove(z, coded.drawn(coded.clean, shift=1))
     return {**moves, "unmoved": CodeMove(z, z)}
+
+
+def class_share(move: CodeMove, labels: Tensor) -> float:
+    """Return how much of a move's direction is the same for all images of a class: |mean of unit moves|^2, mean.
+
+    1: every class has one way, whatever the image; directions that have nothing to do with each other have 1 over the
+    images of a class.
+
+    Args:
+        move: Codes before and after.
+        labels: [images].
+    """
+    ways = unit(move.after - move.before)
+    means = torch.stack([ways[labels == label].mean(dim=0) for label in labels])
+    return means.square().sum(dim=1).mean().item()
 
 
 def measure_move(move: CodeMove, neighbours: Tensor, *, num_permutations: int, seed: int) -> dict[str, Any]:

@@ -13,7 +13,14 @@ from images_ext.attacks.candidates import measure, to_bytes, to_pixels
 from images_ext.data.images import ImageSet
 from images_ext.data.loading import DataName, load_images
 from images_ext.evaluation.assembly import BUNDLED_ADVERSARY, BUNDLED_TARGET, identify_data, identify_folder
-from images_ext.evaluation.code_figures import CodedImages, code_images, code_moves, measure_move, noise_levels
+from images_ext.evaluation.code_figures import (
+    CodedImages,
+    class_share,
+    code_images,
+    code_moves,
+    measure_move,
+    noise_levels,
+)
 from images_ext.evaluation.evidence_tables import write_evidence
 from images_ext.model import ImageAdversary
 from images_ext.protocols import ImageTarget
@@ -110,6 +117,11 @@ def image_evidence(config: ImageEvidenceConfig) -> dict[str, Any]:
         "moves": {
             name: measure_move(move, coded.neighbours, num_permutations=config.num_permutations, seed=config.seed)
             for name, move in code_moves(coded, is_spherical=is_spherical).items()
+        },
+        "class_share": {
+            name: class_share(move, data.labels)
+            for name, move in code_moves(coded, is_spherical=is_spherical).items()
+            if name != "unmoved"
         },
         "particles": [_particle_row(model, data, target, m, config) for m in config.particles],
         "updates": _updates(config, data),

@@ -76,6 +76,10 @@ def evidence_tables(metrics: Mapping[str, Any]) -> str:
         f"Outside the span: share of |z' - z|^2 beyond the Gram-Schmidt basis of the {K} nearest training codes; a "
         f"random direction has {1 - K / d:.2f}.  Picture: {EVIDENCE_NAMES[2]}.",
         "",
+        "Share of a move's direction that is the same for all images of its class, |mean of unit moves|^2: "
+        + ", ".join(f"{MOVE_NAMES[name]} {number(share, 3)}" for name, share in metrics["class_share"].items())
+        + ".",
+        "",
         "## Number of particles M",
         "",
         *_particle_table(metrics["particles"], metrics["updates"]),

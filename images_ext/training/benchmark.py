@@ -38,8 +38,8 @@ def time_updates(
     """Time an inner update (lines 8 to 16, target excluded) in phase ``adversarial``, all cases in turn.
 
     Random weights and images.  A call is one batch, T inner updates and what goes before them (``prepared``, and the
-    choice of modes); its T-th part is reported.  The gate is held open, since a shut one skips the adversarial term, and rates are zero: steps
-    cost what they cost, and every repeat does the same work.
+    choice of modes); its T-th part is reported.  The gate is held open, since a shut one skips the adversarial term,
+    and rates are zero: steps cost what they cost, and every repeat does the same work.
 
     Args:
         name: Of the preset.

@@ -7,6 +7,7 @@ from torch import Tensor
 from images_ext.evaluation.code_figures import (
     CodedImages,
     CodeMove,
+    class_share,
     code_images,
     code_moves,
     measure_move,
@@ -54,6 +55,18 @@ def test_moves_are_those_of_each_images_own_particle() -> None:
         assert torch.equal(moves["adversarial"].after[b], adversarial[b % 2, b])
         assert torch.equal(moves["clean"].after[b], clean[(b + 1) % 2, b])
     assert "clean" not in code_moves(coded(clean[:1], adversarial[:1]), is_spherical=False)
+
+
+def test_the_share_of_a_class_is_known_for_one_way_two_ways_and_any() -> None:
+    labels = torch.tensor([0, 1] * 200)
+    ways = torch.eye(64)[labels]
+    lengths = torch.rand(400, 1, generator=torch.Generator().manual_seed(2)) + 0.5
+    before = gaussian(400, 64)
+    assert class_share(CodeMove(before, before + lengths * ways), labels) == pytest.approx(1.0, abs=1e-4)
+    other = torch.arange(400)[:, None] % 4 >= 2  # half of each class goes another way, at a right angle
+    halves = torch.where(other, torch.eye(64)[labels + 2], ways)
+    assert class_share(CodeMove(before, before + lengths * halves), labels) == pytest.approx(0.5, abs=1e-4)
+    assert class_share(CodeMove(before, before + gaussian(400, 64, seed=3)), labels) == pytest.approx(1 / 200, abs=3e-3)
 
 
 @pytest.mark.parametrize("is_spherical", [False, True])

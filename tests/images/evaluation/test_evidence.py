@@ -86,6 +86,8 @@ def test_three_whole_files_say_what_was_measured(tmp_path: Path, monkeypatch: py
     table = (tmp_path / "out" / EVIDENCE_NAMES[1]).read_text()
     assert "SVHN is a stand-in here" in table
     assert "| SVHN (paper) | 0.033 ± 0.008 | - |" in table
+    assert set(metrics["class_share"]) == {"adversarial", "isotropic", "clean"}
+    assert f"E' {metrics['class_share']['adversarial']:.3f}, " in table
     assert (tmp_path / "out" / EVIDENCE_NAMES[2]).read_text().startswith("<svg ")
     assert [row["particles"] for row in metrics["particles"]] == [1, 2]
     assert metrics["particles"][0]["spread"] == {"clean": None, "adversarial": None}
