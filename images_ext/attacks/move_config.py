@@ -24,7 +24,7 @@ class MoveConfig:
         min_reach: How far from x the image of a direction's shortest move is, as a share of the ball's radius.
         max_reach: The same of the longest; the others form a geometric series.  Beyond 1 what is asked is projected.
         own_reach: Of the moves of E' itself, without noise, that are asked before all others: what it was trained to
-            do, and a little further the same way.  Controls have none.
+            do, each of its modes, and a little further the same ways.  Controls have none.
         min_scale: Shortest move where the ball has no radius, as a share of the code's length.
         max_scale: Longest move there.
         num_scales: Moves tried along each direction.
