@@ -6,7 +6,6 @@ Reading 14: residual r = z - z', one delta per particle and dimension.  Reading 
 
 from typing import Literal
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -36,16 +35,14 @@ def nearest_neighbour_chain(codes: Tensor) -> Tensor:
         Row indices in the order of the chain, [particles, batch].
     """
     M, B, _ = codes.shape
-    # Links follow one after the other and are tiny: NumPy has a fraction of the cost of a call of torch.
-    codes = codes.detach()
-    distances = torch.cdist(codes, codes).cpu().numpy()
-    particle = np.arange(M)
-    chain = np.empty((M, B), dtype=np.int64)
-    chain[:, 0] = row = torch.linalg.vector_norm(codes, dim=2).argmax(dim=1).cpu().numpy()
+    codes, chain = codes.detach(), torch.empty(M, B, dtype=torch.int64)
+    # Links follow one after the other and are tiny: as arrays they have a fraction of the cost of calls of torch.
+    distances, links, particle = torch.cdist(codes, codes).cpu().numpy(), chain.numpy(), torch.arange(M).numpy()
+    links[:, 0] = row = torch.linalg.vector_norm(codes, dim=2).argmax(dim=1).cpu().numpy()
     for link in range(1, B):
-        distances[particle, :, row] = np.inf
-        chain[:, link] = row = distances[particle, row].argmin(axis=1)
-    return torch.from_numpy(chain).to(codes.device)
+        distances[particle, :, row] = float("inf")
+        links[:, link] = row = distances[particle, row].argmin(axis=1)
+    return chain.to(codes.device)
 
 
 def orthonormal_rows(rows: Tensor) -> Tensor:
