@@ -53,7 +53,10 @@ class ImageMoves:
         self._clean, self._adversarial, self._neighbours = clean, adversarial, neighbours
         self._original, self._num_modes, self._num_drawn = original, num_modes, 0
         with torch.no_grad():
-            self.reconstructions = decode_codes(self._model, clean[:, 0])
+            # Modes share E's particles: each is decoded once.
+            self.reconstructions = decode_codes(self._model, clean[: len(clean) // num_modes, 0]).repeat(
+                num_modes, 1, 1, 1
+            )
         self._residual = (original - self.reconstructions) if config.output == "residual" else None
 
     @property

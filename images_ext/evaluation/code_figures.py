@@ -127,8 +127,9 @@ def class_share(move: CodeMove, labels: Tensor) -> float:
         labels: [images].
     """
     ways = unit(move.after - move.before)
-    means = torch.stack([ways[labels == label].mean(dim=0) for label in labels])
-    return means.square().sum(dim=1).mean().item()
+    is_class = torch.nn.functional.one_hot(labels).to(ways)
+    means = is_class.mT @ ways / is_class.sum(dim=0).clamp_min(1)[:, None]
+    return means[labels].square().sum(dim=1).mean().item()
 
 
 def measure_move(move: CodeMove, neighbours: Tensor, *, num_permutations: int, seed: int) -> dict[str, Any]:
